@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* IP Virtual Server: connection synchronisation
+ *
+ * All that the rest of IPVS sees of sync: what sync keeps in a connection and
+ * in a namespace, and the few calls that the packet path, the connection table
+ * and the control interfaces make. net/netfilter/ipvs/ip_vs_sync.c has the map
+ * of what is behind it.
+ */
+
+#ifndef _NET_IP_VS_SYNC_H
+#define _NET_IP_VS_SYNC_H
+
+#include <linux/atomic.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/types.h>
+
+struct ctl_table;
+struct ctl_table_header;
+struct ip_vs_conn;
+struct ip_vs_sync_master;
+struct ip_vs_sync_backup;
+struct ipvs_sync_daemon_cfg;
+struct netns_ipvs;
+
+/**
+ * struct ip_vs_sync_conn - what sync keeps in a connection
+ * @sync_time:	jiffies of the last announcement, the retries made since then
+ *		in the two low bits; changed by compare-and-exchange only, and
+ *		who wins the exchange announces the connection
+ * @node:	link in a pending list while %IP_VS_SYNC_PENDING is set
+ * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD
+ * @pkts:	count of packets at the last announcement
+ * @state:	state last announced by this director, %IP_VS_SYNC_NEVER before
+ *		the first announcement
+ */
+struct ip_vs_sync_conn {
+	unsigned long		sync_time;
+	struct llist_node	node;
+	atomic_t		bits;
+	u32			pkts;
+	u16			state;
+};
+
+/**
+ * struct ip_vs_sync_knobs - the sysctls under net.ipv4.vs.sync_*
+ * @version:		format sent, 0 or 1
+ * @ports:		threads a daemon starts, a power of two
+ * @persist_mode:	with 1, what a template stands for is not sent
+ * @qlen_max:		most messages' worth of connections waiting on a CPU
+ * @sock_size:		socket buffer in bytes, 0 for the system's default
+ * @threshold:		packets before the first announcement, and from there
+ *			to the next one (0: no next one)
+ * @refresh_period:	jiffies between announcements of an unchanged
+ *			connection, 0 to count packets instead
+ * @retries:		repeats within a refresh period, 0 to 3
+ */
+struct ip_vs_sync_knobs {
+	int			version;
+	int			ports;
+	int			persist_mode;
+	unsigned long		qlen_max;
+	int			sock_size;
+	int			threshold[2];
+	unsigned int		refresh_period;
+	int			retries;
+};
+
+/**
+ * struct ip_vs_sync_net - what sync keeps in a network namespace
+ * @state:	daemons that run: %IP_VS_STATE_MASTER, %IP_VS_STATE_BACKUP;
+ *		written under @mutex, read anywhere
+ * @knobs:	the sysctls, read without a lock
+ * @master:	the master daemon; the packet path follows it under RCU
+ * @backup:	the backup daemon, under @mutex
+ * @mutex:	serialises start, stop and the readers of configurations;
+ *		taken before RTNL, never inside it
+ * @sysctl_hdr:	the registered table
+ * @sysctl_tbl:	this namespace's own copy of the table
+ */
+struct ip_vs_sync_net {
+	int				state;
+	struct ip_vs_sync_knobs		knobs;
+	struct ip_vs_sync_master __rcu	*master;
+	struct ip_vs_sync_backup	*backup;
+	struct mutex			mutex;
+	struct ctl_table_header		*sysctl_hdr;
+	struct ctl_table		*sysctl_tbl;
+};
+
+/* called by ip_vs_core.c */
+int ip_vs_sync_net_init(struct netns_ipvs *ipvs);
+void ip_vs_sync_net_exit(struct netns_ipvs *ipvs);
+void ip_vs_sync_net_cleanup(struct netns_ipvs *ipvs);
+void ip_vs_sync_packet(struct ip_vs_conn *cp);
+
+/* called by ip_vs_conn.c */
+void ip_vs_sync_conn_init(struct ip_vs_conn *cp);
+void ip_vs_sync_conn_extended(struct ip_vs_conn *cp);
+bool ip_vs_sync_conn_pending(struct ip_vs_conn *cp);
+
+/* offered by ip_vs_conn.c */
+void ip_vs_conn_rcu_free(struct rcu_head *head);
+
+/* called by ip_vs_ctl.c */
+int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
+		     int state);
+int ip_vs_sync_stop(struct netns_ipvs *ipvs, int state);
+bool ip_vs_sync_daemon(struct netns_ipvs *ipvs, int state,
+		       struct ipvs_sync_daemon_cfg *c);
+
+#endif	/* _NET_IP_VS_SYNC_H */

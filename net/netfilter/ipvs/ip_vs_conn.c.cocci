@@ -1,0 +1,39 @@
+// A connection's sync state is set up and consulted through ip_vs_sync.h.
+
+@state_init@
+expression cp;
+@@
+-cp->old_state = 0;
+ cp->timeout = 3*HZ;
+
+@endtime_init@
+expression cp, e;
+@@
+-cp->sync_endtime = e;
++ip_vs_sync_conn_init(cp);
+
+// Sync frees a connection that was unlinked while it was pending.
+@rcu_free_offered@
+identifier head;
+@@
+-static
+ void ip_vs_conn_rcu_free(struct rcu_head *head) { ... }
+
+@rcu_free_deferred@
+expression cp;
+@@
+-if (cp->flags & IP_VS_CONN_F_ONE_PACKET)
+-	ip_vs_conn_rcu_free(&cp->rcu_head);
+-else
+-	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
++if (cp->flags & IP_VS_CONN_F_ONE_PACKET)
++	ip_vs_conn_rcu_free(&cp->rcu_head);
++else if (!ip_vs_sync_conn_pending(cp))
++	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+
+@extended@
+expression ipvs, cp;
+@@
+-if (ipvs->sync_state & IP_VS_STATE_MASTER)
+-	ip_vs_sync_conn(ipvs, cp, sysctl_sync_threshold(ipvs));
++ip_vs_sync_conn_extended(cp);

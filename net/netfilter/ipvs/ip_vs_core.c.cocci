@@ -1,0 +1,36 @@
+// Whether a packet is a reason to announce its connection is decided in
+// ip_vs_sync.c, which also counts the packet.
+
+// drop comment: Increase its packet counter and check if it is needed
+@packet@
+expression ipvs, cp;
+identifier pkts;
+@@
+-if (cp->flags & IP_VS_CONN_F_ONE_PACKET)
+-	pkts = sysctl_sync_threshold(ipvs);
+-else
+-	pkts = atomic_inc_return(&cp->in_pkts);
+-if (ipvs->sync_state & IP_VS_STATE_MASTER)
+-	ip_vs_sync_conn(ipvs, cp, pkts);
+-else if ((cp->flags & IP_VS_CONN_F_ONE_PACKET) && cp->control)
+-	atomic_inc(&cp->control->in_pkts);
++ip_vs_sync_packet(cp);
+
+@packet_count@
+identifier packet.pkts;
+type T;
+@@
+ ip_vs_in_hook(...)
+ {
+ 	...
+-	T pkts;
+ 	...
+ }
+
+// Before the connections go: a pending one has a reference.
+@net_exit@
+expression ipvs;
+@@
++ip_vs_sync_net_exit(ipvs);
+ ip_vs_conn_net_cleanup(ipvs);
+ ip_vs_app_net_cleanup(ipvs);

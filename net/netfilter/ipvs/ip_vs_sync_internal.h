@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* IPVS sync: what the files of sync share among themselves */
+
+#ifndef _IP_VS_SYNC_INTERNAL_H
+#define _IP_VS_SYNC_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/llist.h>
+#include <linux/percpu.h>
+
+#include <net/ip_vs.h>
+
+#include "ip_vs_sync_policy.h"
+#include "ip_vs_sync_proto.h"
+
+struct socket;
+struct task_struct;
+
+#define IP_VS_SYNC_PORTS_MAX	64
+
+/* Bits of struct ip_vs_sync_conn. A connection is in at most one pending list,
+ * and only who sets PENDING puts it there. Who unlinks the connection from the
+ * table sets DEAD; if PENDING was set by then, the thread that takes it off
+ * the list frees it, so that a pending connection needs no reference and
+ * expires on time.
+ */
+#define IP_VS_SYNC_PENDING	0x1
+#define IP_VS_SYNC_DEAD		0x2
+
+/**
+ * enum ip_vs_sync_tx_count - what a master thread counts
+ * @IP_VS_SYNC_TX_MESSAGES:	messages sent
+ * @IP_VS_SYNC_TX_BYTES:	their bytes, UDP and IP headers not included
+ * @IP_VS_SYNC_TX_RECORDS:	connections in them
+ * @IP_VS_SYNC_TX_WAKEUPS:	times the thread woke up to look for work
+ * @IP_VS_SYNC_TX_BLOCKED:	sends put off because the socket was full
+ * @IP_VS_SYNC_TX_ERRORS:	sends put off because of another error
+ * @IP_VS_SYNC_TX_EXPIRED:	connections gone before they were sent
+ * @IP_VS_SYNC_TX_WITHDRAWN:	connections back in an opening state, not sent
+ * @IP_VS_SYNC_TX_UNTOLD:	connections that the format can not tell, not
+ *				sent: IPv6 in version 0, mixed families
+ * @IP_VS_SYNC_TX_TOO_BIG:	records lost in messages that the path refuses
+ * @IP_VS_SYNC_TX_STOPPED:	records lost because the daemon stopped while
+ *				the socket would not take them
+ * @IP_VS_SYNC_TX_COUNTS:	number of the above
+ */
+enum ip_vs_sync_tx_count {
+	IP_VS_SYNC_TX_MESSAGES,
+	IP_VS_SYNC_TX_BYTES,
+	IP_VS_SYNC_TX_RECORDS,
+	IP_VS_SYNC_TX_WAKEUPS,
+	IP_VS_SYNC_TX_BLOCKED,
+	IP_VS_SYNC_TX_ERRORS,
+	IP_VS_SYNC_TX_EXPIRED,
+	IP_VS_SYNC_TX_WITHDRAWN,
+	IP_VS_SYNC_TX_UNTOLD,
+	IP_VS_SYNC_TX_TOO_BIG,
+	IP_VS_SYNC_TX_STOPPED,
+	IP_VS_SYNC_TX_COUNTS
+};
+
+/**
+ * enum ip_vs_sync_rx_count - what a backup thread counts besides rejects
+ * @IP_VS_SYNC_RX_MESSAGES:	datagrams received
+ * @IP_VS_SYNC_RX_BYTES:	their bytes, UDP and IP headers not included
+ * @IP_VS_SYNC_RX_RECORDS:	records in them that could be read
+ * @IP_VS_SYNC_RX_CREATED:	connections created
+ * @IP_VS_SYNC_RX_UPDATED:	connections updated
+ * @IP_VS_SYNC_RX_REPLACED:	connections dropped because the same flow goes
+ *				to another server now
+ * @IP_VS_SYNC_RX_BOUND:	connections that found their server late
+ * @IP_VS_SYNC_RX_ERRORS:	errors of the socket
+ * @IP_VS_SYNC_RX_COUNTS:	number of the above
+ */
+enum ip_vs_sync_rx_count {
+	IP_VS_SYNC_RX_MESSAGES,
+	IP_VS_SYNC_RX_BYTES,
+	IP_VS_SYNC_RX_RECORDS,
+	IP_VS_SYNC_RX_CREATED,
+	IP_VS_SYNC_RX_UPDATED,
+	IP_VS_SYNC_RX_REPLACED,
+	IP_VS_SYNC_RX_BOUND,
+	IP_VS_SYNC_RX_ERRORS,
+	IP_VS_SYNC_RX_COUNTS
+};
+
+/**
+ * struct ip_vs_sync_queue - connections one CPU has marked for one thread
+ * @head:	the pending list
+ * @added:	connections ever put on it
+ * @taken:	value of @added when the thread last emptied it; the difference
+ *		is how many wait, give or take those on their way
+ * @coalesced:	announcements of connections that were waiting already
+ * @full:	announcements put off because sync_qlen_max was reached
+ */
+struct ip_vs_sync_queue {
+	struct llist_head	head;
+	unsigned long		added;
+	unsigned long		taken;
+	unsigned long		coalesced;
+	unsigned long		full;
+};
+
+/**
+ * enum ip_vs_sync_doze - how deep a master thread sleeps
+ * @IP_VS_SYNC_AWAKE:	it does not, or somebody is waking it already
+ * @IP_VS_SYNC_GATHER:	it gives a message time to fill: wake it when there is
+ *			enough to send
+ * @IP_VS_SYNC_IDLE:	nothing to do: wake it for anything
+ */
+enum ip_vs_sync_doze {
+	IP_VS_SYNC_AWAKE,
+	IP_VS_SYNC_GATHER,
+	IP_VS_SYNC_IDLE,
+};
+
+/**
+ * struct ip_vs_sync_tx - one thread of a master
+ * @ipvs:	namespace
+ * @task:	the thread
+ * @sock:	connected to the group and the thread's port
+ * @queue:	what the CPUs have marked
+ * @backlog:	taken from @queue, not encoded yet; the thread's own
+ * @doze:	&enum ip_vs_sync_doze
+ * @enough:	connections waiting on one CPU that are worth a wake-up
+ * @per_message: usual records that fill a message
+ * @w:		message being built; the thread's own
+ * @counts:	written by the thread only
+ * @pe_data:	copy of an engine's data while a record is written
+ * @pe_name:	copy of an engine's name
+ */
+struct ip_vs_sync_tx {
+	struct netns_ipvs		*ipvs;
+	struct task_struct		*task;
+	struct socket			*sock;
+	struct ip_vs_sync_queue __percpu *queue;
+	struct llist_node		*backlog;
+	int				doze;
+	unsigned int			enough;
+	unsigned int			per_message;
+	struct ip_vs_sync_writer	w;
+	unsigned long			counts[IP_VS_SYNC_TX_COUNTS];
+	u8				pe_data[IP_VS_PEDATA_MAXLEN];
+	u8				pe_name[IP_VS_PENAME_MAXLEN];
+};
+
+/**
+ * struct ip_vs_sync_rx - one thread of a backup
+ * @ipvs:	namespace
+ * @task:	the thread
+ * @sock:	bound to the group and the thread's port
+ * @buf:	a datagram
+ * @syncid:	group of directors listened to, 0 for all
+ * @counts:	written by the thread only
+ * @rejects:	records not used, by &enum ip_vs_sync_reject; a datagram that
+ *		is refused as a whole counts once
+ */
+struct ip_vs_sync_rx {
+	struct netns_ipvs	*ipvs;
+	struct task_struct	*task;
+	struct socket		*sock;
+	u8			*buf;
+	u8			syncid;
+	unsigned long		counts[IP_VS_SYNC_RX_COUNTS];
+	unsigned long		rejects[IP_VS_SYNC_REJECTS];
+};
+
+/**
+ * struct ip_vs_sync_master - a running master daemon
+ * @cfg:	as started
+ * @threads:	number of @tx, a power of two
+ * @tx:		the threads
+ */
+struct ip_vs_sync_master {
+	struct ipvs_sync_daemon_cfg	cfg;
+	unsigned int			threads;
+	struct ip_vs_sync_tx		tx[] __counted_by(threads);
+};
+
+/**
+ * struct ip_vs_sync_backup - a running backup daemon
+ * @cfg:	as started
+ * @threads:	number of @rx
+ * @rx:		the threads
+ */
+struct ip_vs_sync_backup {
+	struct ipvs_sync_daemon_cfg	cfg;
+	unsigned int			threads;
+	struct ip_vs_sync_rx		rx[] __counted_by(threads);
+};
+
+/* Counts have one writer and readers that do not lock */
+#define ip_vs_sync_add(count, n)	WRITE_ONCE((count), (count) + (n))
+
+/* ip_vs_sync_tx.c */
+int ip_vs_sync_tx_init(struct ip_vs_sync_tx *tx, unsigned int maxlen,
+		       u8 syncid);
+void ip_vs_sync_tx_exit(struct ip_vs_sync_tx *tx);
+int ip_vs_sync_tx_thread(void *data);
+enum ip_vs_sync_phase ip_vs_sync_phase(u16 protocol, u32 flags, u16 state);
+bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
+		      const struct ip_vs_sync_view *v, unsigned long next);
+
+/* ip_vs_sync_rx.c */
+int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid);
+void ip_vs_sync_rx_exit(struct ip_vs_sync_rx *rx);
+int ip_vs_sync_rx_thread(void *data);
+
+/* ip_vs_sync_sock.c */
+int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		       struct net_device *dev, int id, int buf_size,
+		       struct socket **sockp);
+int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		       struct net_device *dev, int id, int buf_size,
+		       struct socket **sockp);
+
+/* ip_vs_sync_sysctl.c */
+int ip_vs_sync_sysctl_init(struct netns_ipvs *ipvs);
+void ip_vs_sync_sysctl_exit(struct netns_ipvs *ipvs);
+
+/* ip_vs_sync_stats.c */
+int ip_vs_sync_stats_init(struct netns_ipvs *ipvs);
+void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs);
+
+#endif	/* _IP_VS_SYNC_INTERNAL_H */

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IPVS sync: when a connection is due, and which thread announces it
+ *
+ * Only packets ask whether a connection is due, there is no timer per
+ * connection. In the order of the questions:
+ *
+ * - An opening connection is not announced. Entering a closing state is, at
+ *   once. Entering the steady state waits until the threshold is reached, and
+ *   reached is also what was passed while the connection was still opening.
+ * - A backup forgets a connection one timeout after the last announcement. A
+ *   packet that comes when half of that has gone announces it again.
+ * - With a refresh period, so does a packet that comes when the period has
+ *   passed, and up to three repeats an eighth of the period apart guard
+ *   against loss.
+ * - Without one, so does every period-th packet after the threshold.
+ *
+ * A connection that controls others (a template, an FTP session) goes along
+ * with them unless a refresh period slows it down.
+ */
+
+#include <linux/jhash.h>
+#include <asm/byteorder.h>
+#include <asm/param.h>
+#ifdef __KERNEL__
+#include <linux/socket.h>
+#else
+#include <sys/socket.h>
+#endif
+
+#include "ip_vs_sync_policy.h"
+
+/* Jiffies since the last announcement; sync_time may be a few jiffies ahead */
+static unsigned long elapsed(const struct ip_vs_sync_view *v)
+{
+	long diff = v->now - (v->sync_time & ~IP_VS_SYNC_RETRY_MASK);
+
+	return diff > 0 ? diff : 0;
+}
+
+/**
+ * ip_vs_sync_next_time() - the word that stands for an announcement now
+ * @now:	jiffies
+ * @sync_time:	the word as it was read
+ *
+ * The result always differs from @sync_time: two announcements within the
+ * resolution of the word move it into the future by one step, so that a
+ * compare-and-exchange still has a single winner.
+ *
+ * Context: any.
+ * Return: the word to exchange for @sync_time, with a retry count of 0.
+ */
+unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
+{
+	unsigned long last = sync_time & ~IP_VS_SYNC_RETRY_MASK;
+	unsigned long next = now & ~IP_VS_SYNC_RETRY_MASK;
+
+	if ((long)(next - last) <= 0)
+		next = last + IP_VS_SYNC_RETRY_MASK + 1;
+	return next;
+}
+
+/**
+ * ip_vs_sync_lease() - how long an announcement may be relied on
+ * @timeout:	jiffies that the backup keeps the connection from then on
+ *
+ * Half of the timeout, less a second (or less than that where the timeout is
+ * short), so that who sends about once a second is announced before and not
+ * after the half.
+ *
+ * Context: any.
+ * Return: jiffies after which the next packet announces again.
+ */
+unsigned long ip_vs_sync_lease(unsigned long timeout)
+{
+	unsigned long margin = timeout / 16;
+
+	return timeout / 2 - (margin < HZ ? margin : HZ);
+}
+
+/* Is there a count among threshold, threshold + period, threshold + 2 * period
+ * ... that came after the last announcement? Holds across a wrap of the count.
+ */
+static bool period_passed(const struct ip_vs_sync_rules *rules,
+			  const struct ip_vs_sync_view *v)
+{
+	u32 ahead = rules->period - rules->threshold % rules->period;
+
+	if (v->pkts - v->last_pkts >= rules->period)
+		return true;
+	return (v->pkts + ahead) / rules->period !=
+	       (v->last_pkts + ahead) / rules->period;
+}
+
+static bool refresh_due(const struct ip_vs_sync_rules *rules,
+			const struct ip_vs_sync_view *v, unsigned long *next)
+{
+	unsigned int retries = v->sync_time & IP_VS_SYNC_RETRY_MASK;
+
+	if (elapsed(v) >= rules->refresh)
+		return true;
+	if (retries >= rules->retries || elapsed(v) < rules->refresh / 8)
+		return false;
+	*next += retries + 1;
+	return true;
+}
+
+/**
+ * ip_vs_sync_due() - does this packet announce its connection?
+ * @rules:	the sysctls
+ * @v:		the connection
+ * @next:	when due: what to exchange for @v->sync_time; who wins that
+ *		exchange announces
+ *
+ * Context: any.
+ * Return: true when due.
+ */
+bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
+		    const struct ip_vs_sync_view *v, unsigned long *next)
+{
+	if (v->phase == IP_VS_SYNC_HELD)
+		return false;
+
+	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	if (v->state != v->last_state)
+		return v->phase == IP_VS_SYNC_TURN ||
+		       v->pkts >= rules->threshold;
+	if (elapsed(v) >= ip_vs_sync_lease(v->timeout))
+		return true;
+	if (rules->refresh)
+		return refresh_due(rules, v, next);
+	return rules->period && period_passed(rules, v);
+}
+
+/**
+ * ip_vs_sync_control_due() - does this packet announce what controls its
+ * connection?
+ * @rules:	the sysctls
+ * @v:		the controlling connection; its counts of packets do not matter
+ * @with:	the controlled connection is announced now, or is new
+ * @next:	when due: what to exchange for @v->sync_time
+ *
+ * Context: any.
+ * Return: true when due.
+ */
+bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
+			    const struct ip_vs_sync_view *v, bool with,
+			    unsigned long *next)
+{
+	if (v->phase == IP_VS_SYNC_HELD)
+		return false;
+
+	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	if (v->state != v->last_state ||
+	    elapsed(v) >= ip_vs_sync_lease(v->timeout))
+		return true;
+	if (rules->refresh)
+		return refresh_due(rules, v, next);
+	return with;
+}
+
+/**
+ * ip_vs_sync_flow_hash() - which thread a flow belongs to
+ * @af:		AF_INET or AF_INET6
+ * @protocol:	IPPROTO_*
+ * @caddr:	client address
+ * @cport:	client port
+ * @vaddr:	virtual address
+ * @vport:	virtual port
+ *
+ * Depends on nothing but the flow, not even on the byte order of the machine:
+ * every director puts a flow on the same port.
+ *
+ * Context: any.
+ * Return: the hash; its low bits choose the thread.
+ */
+u32 ip_vs_sync_flow_hash(u16 af, u8 protocol, const union nf_inet_addr *caddr,
+			 __be16 cport, const union nf_inet_addr *vaddr,
+			 __be16 vport)
+{
+	u32 ports = (u32)__be16_to_cpu(cport) << 16 | __be16_to_cpu(vport);
+	u32 words[8];
+	int i;
+
+	if (af != AF_INET6)
+		return jhash_3words(__be32_to_cpu(caddr->ip),
+				    __be32_to_cpu(vaddr->ip), ports, protocol);
+
+	for (i = 0; i < 4; i++) {
+		words[i] = __be32_to_cpu(caddr->ip6[i]);
+		words[4 + i] = __be32_to_cpu(vaddr->ip6[i]);
+	}
+	return jhash2(words, 8, jhash_1word(ports, protocol));
+}

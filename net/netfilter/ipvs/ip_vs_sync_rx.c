@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IPVS sync: the backup's side
+ *
+ * One thread per port takes datagrams off its socket and makes the connection
+ * table say what they say. The wire format has been checked by
+ * ip_vs_sync_proto.c before a record gets here; what is checked here is what
+ * only this director can know, as which protocols it balances.
+ */
+
+#define KMSG_COMPONENT "IPVS"
+#define pr_fmt(fmt) KMSG_COMPONENT ": " fmt
+
+#include <linux/kthread.h>
+#include <linux/net.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "ip_vs_sync_internal.h"
+
+/* Any datagram fits, whatever sync_maxlen the master was started with */
+#define DATAGRAM_MAX		65535
+
+/* Lifetime in seconds of a template whose sender did not say one */
+#define TEMPLATE_TIMEOUT	(3 * 60)
+
+/* Flags taken over from a record. NOOUTPUT is not among them: whether replies
+ * pass this director follows from its own server.
+ */
+#define RECORD_FLAGS		(IP_VS_CONN_F_BACKUP_MASK & \
+				 ~IP_VS_CONN_F_NOOUTPUT)
+
+/* What only this director can say of a record */
+static enum ip_vs_sync_reject record_check(const struct ip_vs_sync_record *rec)
+{
+	struct ip_vs_protocol *pp;
+
+	if (!IS_ENABLED(CONFIG_IP_VS_IPV6) && rec->af != AF_INET)
+		return IP_VS_SYNC_R_FAMILY;
+	if (rec->flags & IP_VS_CONN_F_TEMPLATE)
+		return rec->state < IP_VS_CTPL_S_LAST ? IP_VS_SYNC_OK :
+							IP_VS_SYNC_R_STATE;
+	pp = ip_vs_proto_get(rec->protocol);
+	if (!pp)
+		return IP_VS_SYNC_R_PROTOCOL;
+	return rec->state < pp->num_states ? IP_VS_SYNC_OK :
+					     IP_VS_SYNC_R_STATE;
+}
+
+static unsigned long record_timeout(struct netns_ipvs *ipvs,
+				    const struct ip_vs_sync_record *rec)
+{
+	struct ip_vs_proto_data *pd;
+
+	if (rec->timeout)
+		return min_t(unsigned long, rec->timeout,
+			     MAX_SCHEDULE_TIMEOUT / HZ) * HZ;
+	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE)) {
+		pd = ip_vs_proto_data_get(ipvs, rec->protocol);
+		if (pd && pd->timeout_table)
+			return pd->timeout_table[rec->state];
+	}
+	return TEMPLATE_TIMEOUT * HZ;
+}
+
+static void seq_apply(struct ip_vs_seq *seq, const struct ip_vs_sync_seq *from)
+{
+	seq->init_seq = from->init_seq;
+	seq->delta = from->delta;
+	seq->previous_delta = from->previous_delta;
+}
+
+/* Make a connection say what the record says, and start its time anew. Until
+ * this director announces it as its own, the first packet that comes here
+ * does, see IP_VS_SYNC_NEVER.
+ */
+static void conn_apply(struct ip_vs_conn *cp,
+		       const struct ip_vs_sync_record *rec)
+{
+	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
+
+	spin_lock_bh(&cp->lock);
+	if (rec->has_seq) {
+		seq_apply(&cp->in_seq, &rec->in_seq);
+		seq_apply(&cp->out_seq, &rec->out_seq);
+	}
+	cp->state = rec->state;
+	cp->timeout = record_timeout(cp->ipvs, rec);
+	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
+	WRITE_ONCE(cp->sync.pkts, threshold);
+	spin_unlock_bh(&cp->lock);
+	atomic_set(&cp->in_pkts, threshold);
+}
+
+/* Change the flags that an update may change, and the count of active
+ * connections with them.
+ */
+static void conn_update_flags(struct ip_vs_conn *cp, u32 flags)
+{
+	struct ip_vs_dest *dest;
+	u32 changed;
+
+	spin_lock_bh(&cp->lock);
+	dest = cp->dest;
+	changed = (cp->flags ^ flags) & IP_VS_CONN_F_BACKUP_UPD_MASK;
+	if (changed & IP_VS_CONN_F_INACTIVE && dest &&
+	    !(cp->flags & IP_VS_CONN_F_TEMPLATE)) {
+		if (flags & IP_VS_CONN_F_INACTIVE)
+			atomic_dec(&dest->activeconns);
+		else
+			atomic_inc(&dest->activeconns);
+	}
+	cp->flags ^= changed;
+	spin_unlock_bh(&cp->lock);
+}
+
+static void conn_update(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
+			u32 flags)
+{
+	conn_update_flags(cp, flags);
+	if (!cp->dest) {
+		ip_vs_try_bind_dest(cp);
+		if (cp->dest)
+			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_BOUND], 1);
+	}
+	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
+}
+
+/* Return: the new connection, NULL without memory */
+static struct ip_vs_conn *conn_create(struct ip_vs_sync_rx *rx,
+				      struct ip_vs_conn_param *param,
+				      const struct ip_vs_sync_record *rec,
+				      u32 flags)
+{
+	struct ip_vs_conn *cp = NULL;
+	struct ip_vs_dest *dest;
+
+	/* A template takes the data over, the message does not last */
+	if (param->pe_data) {
+		param->pe_data = kmemdup(rec->pe_data, rec->pe_data_len,
+					 GFP_KERNEL);
+		if (!param->pe_data)
+			return NULL;
+	}
+
+	rcu_read_lock();
+	/* Without a server for now the connection is held all the same */
+	dest = ip_vs_find_dest(rx->ipvs, rec->af, rec->af, &rec->daddr,
+			       rec->dport, &rec->vaddr, rec->vport,
+			       rec->protocol, rec->fwmark, flags);
+	cp = ip_vs_conn_new(param, rec->af, &rec->daddr, rec->dport, flags,
+			    dest, rec->fwmark);
+	rcu_read_unlock();
+	if (cp)
+		ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_CREATED], 1);
+	else
+		kfree(param->pe_data);
+	return cp;
+}
+
+static bool same_server(const struct ip_vs_conn *cp,
+			const struct ip_vs_sync_record *rec)
+{
+	return cp->dport == rec->dport &&
+	       ip_vs_addr_equal(cp->daf, &cp->daddr, &rec->daddr);
+}
+
+static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
+					 struct ip_vs_conn_param *param,
+					 const struct ip_vs_sync_record *rec)
+{
+	u32 flags = (rec->flags & RECORD_FLAGS) | IP_VS_CONN_F_SYNC;
+	struct ip_vs_conn *cp;
+
+	if (flags & IP_VS_CONN_F_TEMPLATE)
+		cp = ip_vs_ct_in_get(param);
+	else
+		cp = ip_vs_conn_in_get(param);
+	if (cp && !same_server(cp, rec)) {
+		/* The master has given the flow to another server. The last
+		 * word on the old one may come after the first on the new.
+		 */
+		if (flags & IP_VS_CONN_F_INACTIVE &&
+		    !(flags & IP_VS_CONN_F_TEMPLATE)) {
+			__ip_vs_conn_put(cp);
+			return IP_VS_SYNC_R_STALE;
+		}
+		ip_vs_conn_expire_now(cp);
+		__ip_vs_conn_put(cp);
+		cp = NULL;
+		ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
+	}
+
+	if (cp) {
+		conn_update(rx, cp, flags);
+	} else {
+		cp = conn_create(rx, param, rec, flags);
+		if (!cp)
+			return IP_VS_SYNC_R_NOMEM;
+	}
+	conn_apply(cp, rec);
+	ip_vs_conn_put(cp);
+	return IP_VS_SYNC_OK;
+}
+
+static enum ip_vs_sync_reject record_apply(struct ip_vs_sync_rx *rx,
+					   const struct ip_vs_sync_record *rec)
+{
+	char pe_name[IP_VS_PENAME_MAXLEN + 1];
+	struct ip_vs_conn_param param;
+	enum ip_vs_sync_reject why;
+
+	why = record_check(rec);
+	if (why)
+		return why;
+
+	ip_vs_conn_fill_param(rx->ipvs, rec->af, rec->protocol, &rec->caddr,
+			      rec->cport, &rec->vaddr, rec->vport, &param);
+	/* Only templates are found by an engine's data */
+	if (rec->pe_data_len && rec->flags & IP_VS_CONN_F_TEMPLATE) {
+		memcpy(pe_name, rec->pe_name, rec->pe_name_len);
+		pe_name[rec->pe_name_len] = '\0';
+		param.pe = __ip_vs_pe_getbyname(pe_name);
+		if (!param.pe)
+			return IP_VS_SYNC_R_PE_NAME;
+		/* Looked at only: conn_create() makes a copy */
+		param.pe_data = (char *)rec->pe_data;
+		param.pe_data_len = rec->pe_data_len;
+	}
+	why = conn_store(rx, &param, rec);
+	ip_vs_pe_put(param.pe);
+	return why;
+}
+
+static void rx_reject(struct ip_vs_sync_rx *rx, enum ip_vs_sync_reject why,
+		      unsigned int n)
+{
+	ip_vs_sync_add(rx->rejects[why], n);
+}
+
+static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
+{
+	struct ip_vs_sync_record rec;
+	struct ip_vs_sync_reader r;
+	enum ip_vs_sync_reject why;
+	unsigned int left;
+
+	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
+	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_BYTES], len);
+	why = ip_vs_sync_read_open(&r, rx->buf, len);
+	if (!why && rx->syncid && rx->syncid != r.syncid)
+		why = IP_VS_SYNC_R_SYNCID;
+	if (why) {
+		rx_reject(rx, why, 1);
+		return;
+	}
+
+	while ((left = r.left)) {
+		why = ip_vs_sync_read_record(&r, &rec);
+		if (!why) {
+			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_RECORDS], 1);
+			why = record_apply(rx, &rec);
+		}
+		/* More than one when the rest can not be read */
+		if (why)
+			rx_reject(rx, why, left - r.left);
+		cond_resched();
+	}
+}
+
+/**
+ * ip_vs_sync_rx_thread() - body of a backup thread
+ * @data:	&struct ip_vs_sync_rx
+ *
+ * Context: kthread, may sleep.
+ * Return: 0.
+ */
+int ip_vs_sync_rx_thread(void *data)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct ip_vs_sync_rx *rx = data;
+	wait_queue_head_t *wq = sk_sleep(rx->sock->sk);
+	struct msghdr msg = {};
+	struct kvec vec;
+	int len;
+
+	add_wait_queue(wq, &wait);
+	while (!kthread_should_stop()) {
+		vec.iov_base = rx->buf;
+		vec.iov_len = DATAGRAM_MAX;
+		len = kernel_recvmsg(rx->sock, &msg, &vec, 1, DATAGRAM_MAX,
+				     MSG_DONTWAIT);
+		if (len >= 0)
+			rx_message(rx, len);
+		else if (len == -EAGAIN)
+			wait_woken(&wait, TASK_INTERRUPTIBLE,
+				   MAX_SCHEDULE_TIMEOUT);
+		else
+			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
+		cond_resched();
+	}
+	remove_wait_queue(wq, &wait);
+	return 0;
+}
+
+/**
+ * ip_vs_sync_rx_init() - prepare a backup thread
+ * @rx:		zeroed but for @ipvs
+ * @syncid:	group of directors to listen to, 0 for all
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM; ip_vs_sync_rx_exit() cleans up after both.
+ */
+int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid)
+{
+	rx->syncid = syncid;
+	rx->buf = kvmalloc(DATAGRAM_MAX, GFP_KERNEL);
+	return rx->buf ? 0 : -ENOMEM;
+}
+
+/**
+ * ip_vs_sync_rx_exit() - clean up after a backup thread
+ * @rx:	its thread has stopped
+ *
+ * Context: process.
+ */
+void ip_vs_sync_rx_exit(struct ip_vs_sync_rx *rx)
+{
+	kvfree(rx->buf);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IPVS sync: the sockets of the daemons
+ *
+ * Set up by the options that user space has for the purpose, so that all
+ * locking, RTNL included, is done where the options are implemented.
+ */
+
+#define KMSG_COMPONENT "IPVS"
+#define pr_fmt(fmt) KMSG_COMPONENT ": " fmt
+
+#include <linux/inetdevice.h>
+#include <linux/net.h>
+#include <linux/sockptr.h>
+#include <net/sock.h>
+
+#include "ip_vs_sync_internal.h"
+
+static int sock_option(struct socket *sock, int level, int name, void *val,
+		       unsigned int len)
+{
+	return READ_ONCE(sock->ops)->setsockopt(sock, level, name,
+						KERNEL_SOCKPTR(val), len);
+}
+
+static int sock_option_int(struct socket *sock, int level, int name, int val)
+{
+	return sock_option(sock, level, name, &val, sizeof(val));
+}
+
+static int sock_buffer(struct socket *sock, int name, int size)
+{
+	if (size <= 0)
+		return 0;
+	return sock_setsockopt(sock, SOL_SOCKET, name, KERNEL_SOCKPTR(&size),
+			       sizeof(size));
+}
+
+/* Return: length of the address of the group and the thread's port */
+static int group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
+		      struct sockaddr_storage *ss)
+{
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+	struct sockaddr_in *in = (struct sockaddr_in *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	ss->ss_family = c->mcast_af;
+	if (c->mcast_af == AF_INET6) {
+		in6->sin6_port = htons(c->mcast_port + id);
+		in6->sin6_addr = c->mcast_group.in6;
+		return sizeof(*in6);
+	}
+	in->sin_port = htons(c->mcast_port + id);
+	in->sin_addr = c->mcast_group.in;
+	return sizeof(*in);
+}
+
+/* Options of who sends to a group through @dev. Messages that grew beyond
+ * the MTU go in fragments.
+ */
+static int send_options(struct socket *sock,
+			const struct ipvs_sync_daemon_cfg *c,
+			struct net_device *dev)
+{
+	struct ip_mreqn mreq = { .imr_ifindex = dev->ifindex };
+
+	if (c->mcast_af == AF_INET6)
+		return sock_option_int(sock, SOL_IPV6, IPV6_MULTICAST_IF,
+				       dev->ifindex) ?:
+		       sock_option_int(sock, SOL_IPV6, IPV6_MULTICAST_LOOP,
+				       0) ?:
+		       sock_option_int(sock, SOL_IPV6, IPV6_MULTICAST_HOPS,
+				       c->mcast_ttl) ?:
+		       sock_option_int(sock, SOL_IPV6, IPV6_MTU_DISCOVER,
+				       IPV6_PMTUDISC_DONT);
+	return sock_option(sock, SOL_IP, IP_MULTICAST_IF, &mreq,
+			   sizeof(mreq)) ?:
+	       sock_option_int(sock, SOL_IP, IP_MULTICAST_LOOP, 0) ?:
+	       sock_option_int(sock, SOL_IP, IP_MULTICAST_TTL,
+			       c->mcast_ttl) ?:
+	       sock_option_int(sock, SOL_IP, IP_MTU_DISCOVER,
+			       IP_PMTUDISC_DONT);
+}
+
+/* Send from the address of @dev: by itself a multicast route chooses one of
+ * another device where @dev has none.
+ */
+static int bind_source(struct socket *sock, struct net_device *dev)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+
+	rcu_read_lock();
+	in.sin_addr.s_addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
+	rcu_read_unlock();
+	if (!in.sin_addr.s_addr)
+		pr_warn("sync: %s has no IPv4 address to send from\n",
+			dev->name);
+	return kernel_bind(sock, (struct sockaddr *)&in, sizeof(in));
+}
+
+static int join_group(struct socket *sock,
+		      const struct ipvs_sync_daemon_cfg *c,
+		      struct net_device *dev)
+{
+	struct ipv6_mreq mreq6 = {
+		.ipv6mr_multiaddr	= c->mcast_group.in6,
+		.ipv6mr_ifindex		= dev->ifindex,
+	};
+	struct ip_mreqn mreq = {
+		.imr_multiaddr		= c->mcast_group.in,
+		.imr_ifindex		= dev->ifindex,
+	};
+
+	if (c->mcast_af == AF_INET6)
+		return sock_option(sock, SOL_IPV6, IPV6_ADD_MEMBERSHIP,
+				   &mreq6, sizeof(mreq6));
+	return sock_option(sock, SOL_IP, IP_ADD_MEMBERSHIP, &mreq,
+			   sizeof(mreq));
+}
+
+/**
+ * ip_vs_sync_tx_sock() - socket of a master thread
+ * @net:	namespace
+ * @c:		configuration of the daemon, complete
+ * @dev:	device to send through
+ * @id:		number of the thread
+ * @buf_size:	sync_sock_size, 0 to leave the buffer as it is
+ * @sockp:	set to the socket as soon as there is one, also on failure
+ *
+ * Context: process, may sleep, takes RTNL.
+ * Return: 0 or the error of the step that failed.
+ */
+int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		       struct net_device *dev, int id, int buf_size,
+		       struct socket **sockp)
+{
+	struct sockaddr_storage group;
+	struct socket *sock;
+	int len, ret;
+
+	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+			       sockp);
+	if (ret)
+		return ret;
+	sock = *sockp;
+	ret = send_options(sock, c, dev) ?:
+	      sock_buffer(sock, SO_SNDBUF, buf_size);
+	if (!ret && c->mcast_af == AF_INET)
+		ret = bind_source(sock, dev);
+	if (ret)
+		return ret;
+	len = group_addr(c, id, &group);
+	return kernel_connect(sock, (struct sockaddr *)&group, len, 0);
+}
+
+/**
+ * ip_vs_sync_rx_sock() - socket of a backup thread
+ * @net:	namespace
+ * @c:		configuration of the daemon, complete
+ * @dev:	device to receive from, and from no other
+ * @id:		number of the thread
+ * @buf_size:	sync_sock_size, 0 to leave the buffer as it is
+ * @sockp:	set to the socket as soon as there is one, also on failure
+ *
+ * Context: process, may sleep, takes RTNL.
+ * Return: 0 or the error of the step that failed.
+ */
+int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		       struct net_device *dev, int id, int buf_size,
+		       struct socket **sockp)
+{
+	struct sockaddr_storage group;
+	struct socket *sock;
+	int len, ret;
+
+	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+			       sockp);
+	if (ret)
+		return ret;
+	sock = *sockp;
+	sock_set_reuseaddr(sock->sk);
+	ret = sock_bindtoindex(sock->sk, dev->ifindex, true) ?:
+	      sock_buffer(sock, SO_RCVBUF, buf_size);
+	if (ret)
+		return ret;
+	len = group_addr(c, id, &group);
+	return kernel_bind(sock, (struct sockaddr *)&group, len) ?:
+	       join_group(sock, c, dev);
+}

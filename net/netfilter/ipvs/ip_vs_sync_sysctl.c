@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IPVS sync: the knobs, net.ipv4.vs.sync_* */
+
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/sysctl.h>
+
+#include "ip_vs_sync_internal.h"
+
+static void knobs_init(struct ip_vs_sync_knobs *k)
+{
+	k->version = 1;
+	k->ports = 1;
+	k->persist_mode = 0;
+	k->qlen_max = nr_free_buffer_pages() / 32;
+	k->sock_size = 0;
+	k->threshold[0] = 3;
+	k->threshold[1] = 50;
+	k->refresh_period = 0;
+	k->retries = 0;
+}
+
+#ifdef CONFIG_SYSCTL
+
+/* Two values that must agree are changed together or not at all. The lock is
+ * against other writers; the packet path may see one new and one old.
+ */
+static int do_threshold(const struct ctl_table *table, int write,
+			void *buffer, size_t *lenp, loff_t *ppos)
+{
+	struct netns_ipvs *ipvs = table->extra2;
+	int *knob = table->data;
+	struct ctl_table tmp;
+	int val[2];
+	int ret;
+
+	mutex_lock(&ipvs->sync.mutex);
+	memcpy(val, knob, sizeof(val));
+	tmp = *table;
+	tmp.data = val;
+	ret = proc_dointvec(&tmp, write, buffer, lenp, ppos);
+	if (write && !ret) {
+		if (val[0] < 0 || val[1] < 0 ||
+		    (val[1] && val[0] >= val[1])) {
+			ret = -EINVAL;
+		} else {
+			WRITE_ONCE(knob[0], val[0]);
+			WRITE_ONCE(knob[1], val[1]);
+		}
+	}
+	mutex_unlock(&ipvs->sync.mutex);
+	return ret;
+}
+
+static int do_ports(const struct ctl_table *table, int write, void *buffer,
+		    size_t *lenp, loff_t *ppos)
+{
+	int *knob = table->data;
+	struct ctl_table tmp = *table;
+	int val = READ_ONCE(*knob);
+	int ret;
+
+	tmp.data = &val;
+	ret = proc_dointvec(&tmp, write, buffer, lenp, ppos);
+	if (write && !ret) {
+		if (val < 1 || !is_power_of_2(val))
+			return -EINVAL;
+		WRITE_ONCE(*knob, val);
+	}
+	return ret;
+}
+
+/* Seconds in user space, jiffies here */
+static int do_refresh_period(const struct ctl_table *table, int write,
+			     void *buffer, size_t *lenp, loff_t *ppos)
+{
+	unsigned int *knob = table->data;
+	struct ctl_table tmp = *table;
+	int val = READ_ONCE(*knob);
+	int ret;
+
+	tmp.data = &val;
+	ret = proc_dointvec_jiffies(&tmp, write, buffer, lenp, ppos);
+	if (write && !ret) {
+		if (val < 0)
+			return -EINVAL;
+		WRITE_ONCE(*knob, val);
+	}
+	return ret;
+}
+
+/* Offsets into struct ip_vs_sync_knobs until a namespace has its copy */
+#define KNOB(field)							\
+	.data	= (void *)offsetof(struct ip_vs_sync_knobs, field),	\
+	.maxlen	= sizeof_field(struct ip_vs_sync_knobs, field),		\
+	.mode	= 0644
+
+static const struct ctl_table sync_vars[] = {
+	{
+		.procname	= "sync_version",
+		KNOB(version),
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+	{
+		.procname	= "sync_ports",
+		KNOB(ports),
+		.proc_handler	= do_ports,
+	},
+	{
+		.procname	= "sync_persist_mode",
+		KNOB(persist_mode),
+		.proc_handler	= proc_dointvec,
+	},
+	{
+		.procname	= "sync_qlen_max",
+		KNOB(qlen_max),
+		.proc_handler	= proc_doulongvec_minmax,
+	},
+	{
+		.procname	= "sync_sock_size",
+		KNOB(sock_size),
+		.proc_handler	= proc_dointvec,
+	},
+	{
+		.procname	= "sync_threshold",
+		KNOB(threshold),
+		.proc_handler	= do_threshold,
+	},
+	{
+		.procname	= "sync_refresh_period",
+		KNOB(refresh_period),
+		.proc_handler	= do_refresh_period,
+	},
+	{
+		.procname	= "sync_retries",
+		KNOB(retries),
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_THREE,
+	},
+};
+
+/* What costs the host's memory is not for the owner of a container to set */
+static bool is_resource(const struct ctl_table *t)
+{
+	return !strcmp(t->procname, "sync_qlen_max") ||
+	       !strcmp(t->procname, "sync_sock_size");
+}
+
+/**
+ * ip_vs_sync_sysctl_init() - set the knobs to their defaults and show them
+ * @ipvs:	namespace
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int __net_init ip_vs_sync_sysctl_init(struct netns_ipvs *ipvs)
+{
+	struct ip_vs_sync_net *sync = &ipvs->sync;
+	struct ctl_table *tbl;
+	int i;
+
+	knobs_init(&sync->knobs);
+	tbl = kmemdup(sync_vars, sizeof(sync_vars), GFP_KERNEL);
+	if (!tbl)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(sync_vars); i++) {
+		tbl[i].data = (void *)&sync->knobs + (size_t)tbl[i].data;
+		if (tbl[i].proc_handler == do_threshold)
+			tbl[i].extra2 = ipvs;
+		if (ipvs->net->user_ns != &init_user_ns &&
+		    is_resource(&tbl[i]))
+			tbl[i].mode = 0444;
+	}
+	sync->sysctl_hdr = register_net_sysctl_sz(ipvs->net, "net/ipv4/vs",
+						  tbl, ARRAY_SIZE(sync_vars));
+	if (!sync->sysctl_hdr) {
+		kfree(tbl);
+		return -ENOMEM;
+	}
+	sync->sysctl_tbl = tbl;
+	return 0;
+}
+
+/**
+ * ip_vs_sync_sysctl_exit() - take the knobs away
+ * @ipvs:	namespace
+ *
+ * Context: process, may sleep.
+ */
+void ip_vs_sync_sysctl_exit(struct netns_ipvs *ipvs)
+{
+	unregister_net_sysctl_table(ipvs->sync.sysctl_hdr);
+	kfree(ipvs->sync.sysctl_tbl);
+}
+
+#else
+
+int __net_init ip_vs_sync_sysctl_init(struct netns_ipvs *ipvs)
+{
+	knobs_init(&ipvs->sync.knobs);
+	return 0;
+}
+
+void ip_vs_sync_sysctl_exit(struct netns_ipvs *ipvs)
+{
+}
+
+#endif	/* CONFIG_SYSCTL */
