@@ -84,7 +84,7 @@ struct ip_vs_sync_net {
 	struct ip_vs_sync_knobs		knobs;
 	struct ip_vs_sync_master __rcu	*master;
 	struct ip_vs_sync_backup	*backup;
-	struct mutex			mutex;
+	struct mutex			mutex;	/* start and stop */
 	struct ctl_table_header		*sysctl_hdr;
 	struct ctl_table		*sysctl_tbl;
 };

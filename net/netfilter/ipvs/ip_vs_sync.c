@@ -4,7 +4,7 @@
  * A master director tells backup directors of its connections, so that one of
  * them can take over and none breaks. The rooms:
  *
- *	ip_vs_sync.c		start and stop of daemons; life of a namespace
+ *	this file		start and stop of daemons; life of a namespace
  *	ip_vs_sync_tx.c		the master: marks connections, sends them
  *	ip_vs_sync_rx.c		the backup: receives, applies
  *	ip_vs_sync_proto.c	the wire format; pure

@@ -190,7 +190,10 @@ struct ip_vs_sync_backup {
 };
 
 /* Counts have one writer and readers that do not lock */
-#define ip_vs_sync_add(count, n)	WRITE_ONCE((count), (count) + (n))
+static inline void ip_vs_sync_add(unsigned long *count, unsigned long n)
+{
+	WRITE_ONCE(*count, *count + n);
+}
 
 /* ip_vs_sync_tx.c */
 int ip_vs_sync_tx_init(struct ip_vs_sync_tx *tx, unsigned int maxlen,

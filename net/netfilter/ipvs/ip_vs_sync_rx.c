@@ -103,12 +103,9 @@ static void conn_update_flags(struct ip_vs_conn *cp, u32 flags)
 	dest = cp->dest;
 	changed = (cp->flags ^ flags) & IP_VS_CONN_F_BACKUP_UPD_MASK;
 	if (changed & IP_VS_CONN_F_INACTIVE && dest &&
-	    !(cp->flags & IP_VS_CONN_F_TEMPLATE)) {
-		if (flags & IP_VS_CONN_F_INACTIVE)
-			atomic_dec(&dest->activeconns);
-		else
-			atomic_inc(&dest->activeconns);
-	}
+	    !(cp->flags & IP_VS_CONN_F_TEMPLATE))
+		atomic_add(flags & IP_VS_CONN_F_INACTIVE ? -1 : 1,
+			   &dest->activeconns);
 	cp->flags ^= changed;
 	spin_unlock_bh(&cp->lock);
 }
@@ -120,9 +117,9 @@ static void conn_update(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
 	if (!cp->dest) {
 		ip_vs_try_bind_dest(cp);
 		if (cp->dest)
-			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_BOUND], 1);
+			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_BOUND], 1);
 	}
-	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
 }
 
 /* Return: the new connection, NULL without memory */
@@ -151,7 +148,7 @@ static struct ip_vs_conn *conn_create(struct ip_vs_sync_rx *rx,
 			    dest, rec->fwmark);
 	rcu_read_unlock();
 	if (cp)
-		ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_CREATED], 1);
+		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_CREATED], 1);
 	else
 		kfree(param->pe_data);
 	return cp;
@@ -187,7 +184,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 		ip_vs_conn_expire_now(cp);
 		__ip_vs_conn_put(cp);
 		cp = NULL;
-		ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
+		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
 	}
 
 	if (cp) {
@@ -234,7 +231,7 @@ static enum ip_vs_sync_reject record_apply(struct ip_vs_sync_rx *rx,
 static void rx_reject(struct ip_vs_sync_rx *rx, enum ip_vs_sync_reject why,
 		      unsigned int n)
 {
-	ip_vs_sync_add(rx->rejects[why], n);
+	ip_vs_sync_add(&rx->rejects[why], n);
 }
 
 static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
@@ -244,8 +241,8 @@ static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
 	enum ip_vs_sync_reject why;
 	unsigned int left;
 
-	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
-	ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_BYTES], len);
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_BYTES], len);
 	why = ip_vs_sync_read_open(&r, rx->buf, len);
 	if (!why && rx->syncid && rx->syncid != r.syncid)
 		why = IP_VS_SYNC_R_SYNCID;
@@ -257,7 +254,7 @@ static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
 	while ((left = r.left)) {
 		why = ip_vs_sync_read_record(&r, &rec);
 		if (!why) {
-			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_RECORDS], 1);
+			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_RECORDS], 1);
 			why = record_apply(rx, &rec);
 		}
 		/* More than one when the rest can not be read */
@@ -295,7 +292,7 @@ int ip_vs_sync_rx_thread(void *data)
 			wait_woken(&wait, TASK_INTERRUPTIBLE,
 				   MAX_SCHEDULE_TIMEOUT);
 		else
-			ip_vs_sync_add(rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
+			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
 		cond_resched();
 	}
 	remove_wait_queue(wq, &wait);

@@ -90,52 +90,66 @@ static int do_refresh_period(const struct ctl_table *table, int write,
 }
 
 /* Offsets into struct ip_vs_sync_knobs until a namespace has its copy */
-#define KNOB(field)							\
-	.data	= (void *)offsetof(struct ip_vs_sync_knobs, field),	\
-	.maxlen	= sizeof_field(struct ip_vs_sync_knobs, field),		\
-	.mode	= 0644
+#define KNOB_AT(field)	((void *)offsetof(struct ip_vs_sync_knobs, field))
+#define KNOB_SIZE(field) sizeof_field(struct ip_vs_sync_knobs, field)
 
 static const struct ctl_table sync_vars[] = {
 	{
 		.procname	= "sync_version",
-		KNOB(version),
+		.data		= KNOB_AT(version),
+		.maxlen		= KNOB_SIZE(version),
+		.mode		= 0644,
 		.proc_handler	= proc_dointvec_minmax,
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_ONE,
 	},
 	{
 		.procname	= "sync_ports",
-		KNOB(ports),
+		.data		= KNOB_AT(ports),
+		.maxlen		= KNOB_SIZE(ports),
+		.mode		= 0644,
 		.proc_handler	= do_ports,
 	},
 	{
 		.procname	= "sync_persist_mode",
-		KNOB(persist_mode),
+		.data		= KNOB_AT(persist_mode),
+		.maxlen		= KNOB_SIZE(persist_mode),
+		.mode		= 0644,
 		.proc_handler	= proc_dointvec,
 	},
 	{
 		.procname	= "sync_qlen_max",
-		KNOB(qlen_max),
+		.data		= KNOB_AT(qlen_max),
+		.maxlen		= KNOB_SIZE(qlen_max),
+		.mode		= 0644,
 		.proc_handler	= proc_doulongvec_minmax,
 	},
 	{
 		.procname	= "sync_sock_size",
-		KNOB(sock_size),
+		.data		= KNOB_AT(sock_size),
+		.maxlen		= KNOB_SIZE(sock_size),
+		.mode		= 0644,
 		.proc_handler	= proc_dointvec,
 	},
 	{
 		.procname	= "sync_threshold",
-		KNOB(threshold),
+		.data		= KNOB_AT(threshold),
+		.maxlen		= KNOB_SIZE(threshold),
+		.mode		= 0644,
 		.proc_handler	= do_threshold,
 	},
 	{
 		.procname	= "sync_refresh_period",
-		KNOB(refresh_period),
+		.data		= KNOB_AT(refresh_period),
+		.maxlen		= KNOB_SIZE(refresh_period),
+		.mode		= 0644,
 		.proc_handler	= do_refresh_period,
 	},
 	{
 		.procname	= "sync_retries",
-		KNOB(retries),
+		.data		= KNOB_AT(retries),
+		.maxlen		= KNOB_SIZE(retries),
+		.mode		= 0644,
 		.proc_handler	= proc_dointvec_minmax,
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_THREE,

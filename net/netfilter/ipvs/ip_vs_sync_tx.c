@@ -384,7 +384,7 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 		if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_DEAD) {
 			*link = (*link)->next;
 			call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
-			ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
+			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
 		} else {
 			link = &(*link)->next;
 		}
@@ -430,11 +430,11 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	rec->flags = cp->flags & ~IP_VS_CONN_F_HASHED;
 	if (ip_vs_sync_phase(cp->protocol, rec->flags, rec->state) ==
 	    IP_VS_SYNC_HELD) {
-		ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_WITHDRAWN], 1);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WITHDRAWN], 1);
 		return false;
 	}
 	if (cp->daf != cp->af || (!tx->w.version && cp->af != AF_INET)) {
-		ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_UNTOLD], 1);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_UNTOLD], 1);
 		return false;
 	}
 
@@ -470,12 +470,12 @@ static void tx_wait(struct ip_vs_sync_tx *tx, int err)
 	struct sock *sk = tx->sock->sk;
 
 	if (err == -EAGAIN) {
-		ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_BLOCKED], 1);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BLOCKED], 1);
 		wait_event_interruptible_timeout(*sk_sleep(sk),
 						 sock_writeable(sk) ||
 						 kthread_should_stop(), HZ);
 	} else {
-		ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_ERRORS], 1);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_ERRORS], 1);
 		IP_VS_ERR_RL("sync: sending failed, error %d, trying again\n",
 			     err);
 		wait_event_interruptible_timeout(*sk_sleep(sk),
@@ -498,21 +498,21 @@ static void tx_send(struct ip_vs_sync_tx *tx)
 	while ((ret = kernel_sendmsg(tx->sock, &msg, &vec, 1,
 				     vec.iov_len)) < 0) {
 		if (ret == -EMSGSIZE) {
-			ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_TOO_BIG],
+			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_TOO_BIG],
 				       w->records);
 			goto out;
 		}
 		if (kthread_should_stop()) {
-			ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_STOPPED],
+			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_STOPPED],
 				       w->records);
 			goto out;
 		}
 		tx_wait(tx, ret);
 		tx_sift(tx);
 	}
-	ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
-	ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
-	ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);
+	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
+	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
+	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);
 out:
 	ip_vs_sync_write_open(w, w->version, w->syncid);
 }
@@ -533,12 +533,12 @@ static void tx_flush(struct ip_vs_sync_tx *tx)
 		told = cp && tx_record(tx, cp, &rec);
 		rcu_read_unlock();
 		if (!cp)
-			ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
+			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
 		if (told && ip_vs_sync_write_record(&tx->w, &rec)) {
 			/* Full. An empty message takes any record. */
 			tx_send(tx);
 			if (ip_vs_sync_write_record(&tx->w, &rec))
-				ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_UNTOLD],
+				ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_UNTOLD],
 					       1);
 		}
 		cond_resched();
@@ -570,7 +570,7 @@ static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
 	set_current_state(TASK_IDLE);
 	if (!tx_waiting(tx, many) && !kthread_should_stop()) {
 		schedule_timeout(timeout);
-		ip_vs_sync_add(tx->counts[IP_VS_SYNC_TX_WAKEUPS], 1);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WAKEUPS], 1);
 	}
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(tx->doze, IP_VS_SYNC_AWAKE);
