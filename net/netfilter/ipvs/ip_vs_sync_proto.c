@@ -77,7 +77,7 @@ struct seq_v1 {
 #define OPT_SEQ			1
 #define OPT_PE_DATA		2
 #define OPT_PE_NAME		3
-#define OPT_SKIP_UNKNOWN	0x40	/* may be skipped by who can't read it */
+#define OPT_SKIP_UNKNOWN	0x40	/* not known? skip it */
 
 #define ALIGN4(len)		(((len) + 3) & ~3U)
 

@@ -517,6 +517,19 @@ out:
 	ip_vs_sync_write_open(w, w->version, w->syncid);
 }
 
+/* Add a record to the message, after sending it if it is full: an empty one
+ * takes any record.
+ */
+static void tx_add(struct ip_vs_sync_tx *tx,
+		   const struct ip_vs_sync_record *rec)
+{
+	if (!ip_vs_sync_write_record(&tx->w, rec))
+		return;
+	tx_send(tx);
+	if (ip_vs_sync_write_record(&tx->w, rec))
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_UNTOLD], 1);
+}
+
 /* Send all that is pending */
 static void tx_flush(struct ip_vs_sync_tx *tx)
 {
@@ -534,13 +547,8 @@ static void tx_flush(struct ip_vs_sync_tx *tx)
 		rcu_read_unlock();
 		if (!cp)
 			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
-		if (told && ip_vs_sync_write_record(&tx->w, &rec)) {
-			/* Full. An empty message takes any record. */
-			tx_send(tx);
-			if (ip_vs_sync_write_record(&tx->w, &rec))
-				ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_UNTOLD],
-					       1);
-		}
+		if (told)
+			tx_add(tx, &rec);
 		cond_resched();
 	}
 	tx_send(tx);

@@ -36,6 +36,7 @@
 /* A name that can not be longer, and one that is */
 #define NAME_16		"abcdefghijklmnop"
 #define NAME_17		"abcdefghijklmnopq"
+#define HEX_16		"6162636465666768696a6b6c6d6e6f70"
 
 /* From digits to bytes. Return: how many */
 static unsigned int unhex(struct kunit *test, const char *hex, u8 *buf)
@@ -197,7 +198,7 @@ static const struct ip_vs_sync_record udp6 = {
 
 #define UDP6_HEAD(size) \
 		"01 11 " size " 00000304 0d0e d102 0035 14e9 41424344 " \
-		"51525354 20010db8616263646566676869 6a6b6c" \
+		"51525354 20010db8 61626364 65666768 696a6b6c" \
 		"20010db9 71727374 75767778 797a7b7c" \
 		"fd000001 81828384 85868788 898a8b8c"
 #define UDP6_V1	UDP6_HEAD("0048")
@@ -283,8 +284,7 @@ static const struct ip_vs_sync_record sip4_16 = PERSISTENT("call", NAME_16);
 #define SIP4_2_V1 SIP4_HEAD("002e") "02 03 01807f 03 03 736970"
 #define SIP4_3_V1 SIP4_HEAD("002b") "02 01 40 03 02 6162"
 #define SIP4_0_V1 SIP4_HEAD("002c") "02 01 02 03 03 736970"
-#define SIP4_16_V1 SIP4_HEAD("003c") "02 04 63616c6c" \
-		"03 10 6162636465666768696a6b6c6d6e6f70"
+#define SIP4_16_V1 SIP4_HEAD("003c") "02 04 63616c6c 03 10" HEX_16
 
 /* All that version 1 has */
 static const struct ip_vs_sync_record all6 = {
@@ -641,17 +641,15 @@ static void read_noise(struct kunit *test, const u8 *buf, unsigned int len)
 		if (why)
 			continue;
 		if (rec.pe_data_len) {
-			KUNIT_ASSERT_PTR_GE(test, rec.pe_data, buf);
-			KUNIT_ASSERT_PTR_LE(test,
-					    rec.pe_data + rec.pe_data_len,
-					    buf + len);
+			KUNIT_ASSERT_TRUE(test, rec.pe_data > buf);
+			KUNIT_ASSERT_LE(test, rec.pe_data_len,
+					buf + len - rec.pe_data);
 			KUNIT_ASSERT_GT(test, rec.pe_name_len, 0);
 		}
 		if (rec.pe_name_len) {
-			KUNIT_ASSERT_PTR_GE(test, rec.pe_name, buf);
-			KUNIT_ASSERT_PTR_LE(test,
-					    rec.pe_name + rec.pe_name_len,
-					    buf + len);
+			KUNIT_ASSERT_TRUE(test, rec.pe_name > buf);
+			KUNIT_ASSERT_LE(test, rec.pe_name_len,
+					buf + len - rec.pe_name);
 			KUNIT_ASSERT_LE(test, rec.pe_name_len,
 					IP_VS_PENAME_MAXLEN);
 		}
@@ -780,21 +778,20 @@ static void header_decode(struct kunit *test)
 
 #define FIXED(type, size, flags, cport) \
 		type " 06 " size " " flags " 0001 " cport " 0050 1f90 " \
-		"00000000 00000384 "
-#define ADDRS4	"c0000201 c6336450 0a010203 "
-#define ADDRS6	"20010db8000000000000000000000001 " \
-		"20010db8000000000000000000000002 " \
-		"20010db8000000000000000000000003 "
-#define V4(size, cport) FIXED("00", size, "00000100", cport) ADDRS4
-#define V6(size, cport) FIXED("01", size, "00000100", cport) ADDRS6
-#define FLAGS(flags, cport) FIXED("00", "0024", flags, cport) ADDRS4
+		"00000000 00000384"
+#define ADDRS4	"c0000201 c6336450 0a010203"
+#define ADDR6	"20010db8000000000000000000000001"
+#define ADDRS6	ADDR6 " " ADDR6 " " ADDR6
+#define V4(size, cport) FIXED("00", size, "00000100", cport) " " ADDRS4
+#define V6(size, cport) FIXED("01", size, "00000100", cport) " " ADDRS6
+#define FLAGS(flags, cport) FIXED("00", "0024", flags, cport) " " ADDRS4
 #define V0(flags, cport) \
-		"00 06 " cport " 0050 1f90 " ADDRS4 flags " 0001 "
+		"00 06 " cport " 0050 1f90 " ADDRS4 " " flags " 0001"
 #define ONE	V4("0024", "0001")
 #define TWO	V4("0024", "0002")
 #define THREE	V4("0024", "0003")
-#define ZERO8	"0000000000000000 "
-#define ZERO24	ZERO8 ZERO8 ZERO8
+#define SEQ_22	"00000001 00000002 00000003 00000004 00000005 0000"
+#define SEQ_24	SEQ_22 "0006"
 #define BAD	"dead"
 
 static const struct sequel {
@@ -838,9 +835,7 @@ static const struct sequel {
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED }
 	}, {
 		"IPv6 beyond the message by one", 1, 2,
-		ONE FIXED("01", "0048", "00000100", "0002")
-		"20010db8000000000000000000000001"
-		"20010db8000000000000000000000002"
+		ONE FIXED("01", "0048", "00000100", "0002") ADDR6 ADDR6
 		"20010db80000000000000000000000",
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED }
 	}, {
@@ -949,29 +944,27 @@ static const struct sequel {
 		{ IP_VS_SYNC_R_OPTION_SIZE }
 	}, {
 		"sequence data too short", 1, 2,
-		V4("003d", BAD) "01 17" ZERO8 ZERO8 "00000000000000 000000" TWO,
+		V4("003d", BAD) "01 17" SEQ_22 "00 000000" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"sequence data too long", 1, 2,
-		V4("003f", BAD) "01 19" ZERO24 "00 00" TWO,
+		V4("003f", BAD) "01 19" SEQ_24 "00 00" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"sequence data beyond by one", 1, 2,
-		V4("003d", BAD) "01 18" ZERO24 "0000" TWO,
+		V4("003d", BAD) "01 18" SEQ_24 "0000" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
 	}, {
-		"sequence data", 1, 2, V4("003e", "0001") "01 18" ZERO24 "0000"
+		"sequence data", 1, 2, V4("003e", "0001") "01 18" SEQ_24 "0000"
 		TWO,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"engine's name too long", 1, 2,
-		V4("003a", BAD) "02 01 61"
-		"03 11 6162636465666768696a6b6c6d6e6f7071" TWO,
+		V4("003a", BAD) "02 01 61 03 11" HEX_16 "71" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"engine's name as long as can be", 1, 2,
-		V4("0039", "0001") "02 01 61"
-		"03 10 6162636465666768696a6b6c6d6e6f70 000000" TWO,
+		V4("0039", "0001") "02 01 61 03 10" HEX_16 "000000" TWO,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"engine's name first", 1, 2,
@@ -987,7 +980,7 @@ static const struct sequel {
 		{ IP_VS_SYNC_R_PE_NAME, IP_VS_SYNC_OK }
 	}, {
 		"sequence data twice", 1, 2,
-		V4("0058", BAD) "01 18" ZERO24 "01 18" ZERO24 TWO,
+		V4("0058", BAD) "01 18" SEQ_24 "01 18" SEQ_24 TWO,
 		{ IP_VS_SYNC_R_OPTION_TWICE, IP_VS_SYNC_OK }
 	}, {
 		"engine's data twice", 1, 2,
@@ -1088,19 +1081,19 @@ static const struct sequel {
 	}, {
 		"v0, a byte of sequence data missing", 0, 2,
 		V0("0100", "0001")
-		V0("0400", BAD) ZERO8 ZERO8 "00000000000000",
+		V0("0400", BAD) SEQ_22 "00",
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED }
 	}, {
 		"v0, sequence data", 0, 3,
-		V0("0200", "0001") ZERO24 V0("0400", "0002") ZERO24
-		V0("0600", "0003") ZERO24,
+		V0("0200", "0001") SEQ_24 V0("0400", "0002") SEQ_24
+		V0("0600", "0003") SEQ_24,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"v0, one packet", 0, 2, V0("2000", BAD) V0("0100", "0002"),
 		{ IP_VS_SYNC_R_FLAGS, IP_VS_SYNC_OK }
 	}, {
 		"v0, one packet, sequence data", 0, 2,
-		V0("2200", BAD) ZERO24 V0("0100", "0002"),
+		V0("2200", BAD) SEQ_24 V0("0100", "0002"),
 		{ IP_VS_SYNC_R_FLAGS, IP_VS_SYNC_OK }
 	}, {
 		"v0, template without client port", 0, 2,
@@ -1172,8 +1165,7 @@ static void known_optional(struct kunit *test)
 {
 	static const char hex[] =
 		"00 00 004f 01 01 0000" V4("0047", "0001")
-		"41 18 00000001 00000002 00000003 00000004 00000005 00000006"
-		"42 01 7f 43 04 6e616d65";
+		"41 18" SEQ_24 "42 01 7f 43 04 6e616d65";
 	struct ip_vs_sync_record rec;
 	struct ip_vs_sync_reader r;
 	u8 bytes[MESSAGE_MAX];
