@@ -1,0 +1,534 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests share: namespaces, the usual topology, TAP.
+
+A test is a function test_*(); its docstring's first line is its name in the
+output. It passes when it returns. check(), equal() and soon() end it, so does
+any exception, and skip() skips it.
+
+The usual topology is a World. Directors are two, the client and the server
+have a switch each; the devices are called after where they lead to:
+
+         front  +--------+  rear         10.1.0.0/24 fd01::/64  front
+       +--------| master |--------+      10.2.0.0/24 fd02::/64  rear
+  +--------+    +--------+    +--------+ 10.9.0.0/24 fd09::/64  sync
+  | client |    sync  |       | server |
+  +--------+    +--------+    +--------+ .1 master, .12 backup,
+       +--------| backup |--------+      .2 client or server
+                +--------+
+                                         VIP  10.1.0.1  fd01::1
+                                         HOLE 10.2.0.9  fd02::9
+
+Both directors take packets for VIP, the master answers for it. A real server
+at HOLE gets what is sent to it and never says a word.
+"""
+
+import atexit
+import ctypes
+import fcntl
+import glob
+import inspect
+import ipaddress
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+import packet       # noqa: E402
+import wire         # noqa: E402
+
+VIP, VIP6 = '10.1.0.1', 'fd01::1'
+CLIENT, CLIENT6 = '10.1.0.2', 'fd01::2'
+SERVER, SERVER6 = '10.2.0.2', 'fd02::2'
+HOLE, HOLE6 = '10.2.0.9', 'fd02::9'
+
+CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS = 0x8913
+IFF_RUNNING = 0x40
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failed(Exception):
+    """A check did not hold."""
+
+
+class Skipped(Exception):
+    """The machine can not run a test."""
+
+
+def check(good, why):
+    if not good:
+        raise Failed(why)
+
+
+def equal(got, want, what=''):
+    if got != want:
+        raise Failed(f'{what}: ' * bool(what) +
+                     f'got {got!r}, want {want!r}')
+
+
+def soon(probe, what, within=5.0):
+    """Wait until the probe gives something true; give that."""
+    end = time.monotonic() + within
+    while True:
+        got = probe()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise Failed(f'not within {within:g} s: {what}')
+        time.sleep(0.01)
+
+
+def stays(probe, what, seconds=0.5):
+    """Check that the probe gives something true all the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        check(probe(), f'did not last {seconds:g} s: {what}')
+        time.sleep(0.01)
+
+
+def skip(why):
+    raise Skipped(why)
+
+
+def time_travels():
+    """Does a guest's clock jump to the next event when all is idle?"""
+    with open('/proc/cmdline', encoding='ascii') as file:
+        return 'time-travel=inf-cpu' in file.read()
+
+
+def run(*argv, text=None, ok=True):
+    """Run a program, give what it prints; fail the test if it fails."""
+    done = subprocess.run(argv, input=text, text=True, check=False,
+                          stdin=None if text else subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if ok and done.returncode:
+        raise Failed(f'{" ".join(argv)}: status {done.returncode}: '
+                     f'{done.stdout.strip()}')
+    return done.stdout
+
+
+class Connection:
+    """A line of /proc/net/ip_vs_conn and of ip_vs_conn_sync."""
+
+    def __init__(self, words, origin, expires, engine):
+        self.protocol = words[0].lower()
+        ends = [self.end(*words[i:i + 2]) for i in (1, 3, 5)]
+        self.client, self.virtual, self.server = ends
+        self.state, self.origin = words[7], origin
+        self.expires = int(expires)
+        self.engine = engine
+
+    @staticmethod
+    def end(addr, port):
+        addr = ipaddress.ip_address(int(addr, 16)) if len(addr) == 8 else \
+            ipaddress.ip_address(addr)
+        return wire.join(addr, int(port, 16))
+
+    def key(self):
+        return self.protocol, self.client, self.virtual
+
+    def __repr__(self):
+        return ' '.join((self.protocol, self.client, self.virtual,
+                         self.server, self.state, self.origin,
+                         str(self.expires), *self.engine))
+
+
+class Namespace:
+    """A network namespace; `with` it, sockets and programs belong to it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.path = f'/run/netns/{name}'
+        self.fds = []
+
+    @staticmethod
+    def setns(fd):
+        if _libc.setns(fd, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), 'setns')
+
+    def __enter__(self):
+        self.fds.append(os.open('/proc/thread-self/ns/net', os.O_RDONLY))
+        fd = os.open(self.path, os.O_RDONLY)
+        self.setns(fd)
+        os.close(fd)
+        return self
+
+    def __exit__(self, *exc):
+        fd = self.fds.pop()
+        self.setns(fd)
+        os.close(fd)
+
+    def run(self, *argv, **how):
+        with self:
+            return run(*argv, **how)
+
+    def ip(self, *commands):
+        """Run ip commands, one a line."""
+        return self.run('ip', '-batch', '-', text='\n'.join(commands))
+
+    def ipvsadm(self, *commands):
+        """Run ipvsadm commands that change services, one a line."""
+        return self.run('ipvsadm', '-R', text='\n'.join(commands) + '\n')
+
+    def sysctl(self, **values):
+        """Set net.ipv4.vs.*."""
+        for name, value in values.items():
+            self.write(f'ipv4/vs/{name}', value)
+
+    def write(self, name, value):
+        with self, open(f'/proc/sys/net/{name}', 'w',
+                        encoding='ascii') as file:
+            file.write(str(value))
+
+    def read(self, name):
+        """A file below /proc/net or, as sys/..., below /proc/sys/net."""
+        path = f'/proc/sys/net/{name[4:]}' if name.startswith('sys/') else \
+            f'/proc/thread-self/net/{name}'
+        with self, open(path, encoding='ascii') as file:
+            return file.read()
+
+    def carrier(self, device):
+        """Is a device up and plugged in?"""
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            request = struct.pack('16sh14x', device.encode(), 0)
+            flags, = struct.unpack('16xh14x', fcntl.ioctl(
+                sock, SIOCGIFFLAGS, request))
+        return flags & IFF_RUNNING
+
+    def counts(self):
+        """/proc/net/ip_vs_sync by (role, thread, name)."""
+        counts = {}
+        for line in self.read('ip_vs_sync').splitlines():
+            name, value = line.split()
+            role, thread, name = name.split('.')
+            counts[role, int(thread), name] = int(value)
+        return counts
+
+    def count(self, name):
+        """Sum of a counter, 'role.name', over the threads."""
+        role, name = name.split('.')
+        found = [value for key, value in self.counts().items()
+                 if key[0] == role and key[2] == name]
+        check(found, f'{self.name}: no counter {role}.*.{name}')
+        return sum(found)
+
+    def rejects(self):
+        """The backup's reject counters that are not 0."""
+        return {key[2].removeprefix('reject_'): value
+                for key, value in self.counts().items()
+                if key[2].startswith('reject_') and value}
+
+    def conns(self):
+        """The connections."""
+        engines = {}
+        for line in self.read('ip_vs_conn').splitlines()[1:]:
+            words = line.split()
+            engines[tuple(words[:7])] = words[9:]
+        found = []
+        for line in self.read('ip_vs_conn_sync').splitlines()[1:]:
+            words = line.split()
+            found.append(Connection(words[:8], words[8], words[9],
+                                    engines.get(tuple(words[:7]), [])))
+        return found
+
+    def conn(self, flow):
+        """The connection of a Flow, a Record or a key, or None."""
+        key = flow.key() if isinstance(flow, packet.Flow) else \
+            flow.flow() if isinstance(flow, wire.Record) else flow
+        for conn in self.conns():
+            if conn.key() == key:
+                return conn
+        return None
+
+    def state(self, flow):
+        """The state of a connection, None if there is no connection."""
+        conn = self.conn(flow)
+        return conn and conn.state
+
+    def dest(self, server):
+        """What a real server has: (active, inactive) connections."""
+        active = inactive = 0
+        found = False
+        for line in self.run('ipvsadm', '-ln').splitlines():
+            words = line.split()
+            if words[:2] == ['->', server]:
+                found = True
+                active += int(words[4])
+                inactive += int(words[5])
+        check(found, f'{self.name}: no server {server}')
+        return active, inactive
+
+
+class Director(Namespace):
+    """A namespace with IPVS daemons in it."""
+
+    def __init__(self, name, host):
+        super().__init__(name)
+        self.host = host
+        self.sync = f'10.9.0.{host}'
+
+    def mac(self, device):
+        """The hardware address of 'front' or 'rear'."""
+        return bytes((2, 0, 0, 0, 1 + (device == 'rear'), self.host))
+
+    def start(self, role, *options, device='sync', syncid=0):
+        """Start a daemon, as ipvsadm's user would."""
+        self.run('ipvsadm', '--start-daemon', role, '--mcast-interface',
+                 device, '--syncid', str(syncid), *options)
+
+    def stop(self, role):
+        self.run('ipvsadm', '--stop-daemon', role)
+
+
+class World:
+    """The usual topology, gone at the end of its `with`."""
+
+    def __init__(self):
+        tag = os.getpid()
+        self.client = Namespace(f'client-{tag}')
+        self.server = Namespace(f'server-{tag}')
+        self.master = Director(f'master-{tag}', 1)
+        self.backup = Director(f'backup-{tag}', 12)
+        self.directors = [self.master, self.backup]
+        self.all = [self.client, self.server, *self.directors]
+        self.front = self.rear = None
+        self.ports = iter(range(20000, 65536))
+        self.indexes = iter(range(1000, 2000))
+
+    def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if isinstance(value, Failed):
+            self.tell()
+        self.remove()
+
+    def make(self):
+        lines = [f'netns add {ns.name}' for ns in self.all]
+        lines.append(self.veth(self.master, 'sync', self.backup, 'sync'))
+        for d in self.directors:
+            port = d.name.split('-')[0]
+            lines.append(self.veth(d, 'front', self.client, port))
+            lines.append(self.veth(d, 'rear', self.server, port))
+        run('ip', '-batch', '-', text='\n'.join(lines))
+        for ns in self.all:
+            # An address that is still being checked can not be sent from.
+            ns.write('ipv6/conf/all/accept_dad', 0)
+            ns.write('ipv6/conf/default/accept_dad', 0)
+        self.director(self.master)
+        self.director(self.backup)
+        self.edge(self.client, 'front', 1)
+        self.edge(self.server, 'rear', 2)
+        soon(self.connected, 'all devices have a carrier')
+        self.front = packet.Sender(self.client, 'front')
+        self.rear = packet.Sender(self.server, 'rear')
+
+    def veth(self, ns, device, other, peer):
+        """A command that makes a cable. Its ends have different indexes:
+        where these are equal the carrier takes a second to be seen.
+        """
+        index = next(self.indexes)
+        return f'link add {device} index {index} netns {ns.name} type veth ' \
+               f'peer name {peer} index {index + 1000} netns {other.name}'
+
+    def connected(self):
+        return all(ns.carrier(device)
+                   for ns, devices in (
+                       (self.master, ('sync', 'front', 'rear')),
+                       (self.backup, ('sync', 'front', 'rear')),
+                       (self.client, ('master', 'backup', 'front')),
+                       (self.server, ('master', 'backup', 'rear')))
+                   for device in devices)
+
+    def director(self, ns):
+        """Give a director its addresses."""
+        for family in 'ipv4', 'ipv6':
+            ns.write(f'{family}/conf/all/forwarding', 1)
+        lines = ['link set lo up']
+        for net, device in (1, 'front'), (2, 'rear'), (9, 'sync'):
+            if device != 'sync':
+                mac = ns.mac(device).hex(':')
+                lines.append(f'link set {device} address {mac}')
+            lines += [f'address add 10.{net}.0.{ns.host}/24 dev {device}',
+                      f'address add fd0{net}::{ns.host}/64 dev {device} '
+                      'nodad',
+                      f'link set {device} up']
+        if ns is self.backup:
+            # Answer for the VIP only when it is moved here.
+            ns.write('ipv4/conf/all/arp_ignore', 1)
+            lines += [f'address add {VIP}/32 dev lo',
+                      f'address add {VIP6}/128 dev lo']
+        lines += [f'neighbour replace {hole} lladdr 02:00:00:00:00:09 '
+                  'dev rear' for hole in (HOLE, HOLE6)]
+        ns.ip(*lines)
+
+    def edge(self, ns, device, net):
+        """Give the client or the server its switch and its address."""
+        lines = ['link set lo up',
+                 f'link add {device} type bridge mcast_snooping 0',
+                 f'address add 10.{net}.0.2/24 dev {device}',
+                 f'address add fd0{net}::2/64 dev {device} nodad']
+        for port in 'master', 'backup':
+            lines += [f'link set dev {port} master {device} up']
+        lines.append(f'link set {device} up')
+        if net == 2:
+            lines += ['route add default via 10.2.0.1',
+                      'route add default via fd02::1']
+        ns.ip(*lines)
+
+    def remove(self):
+        # Only what is there: a failed make() may have left less.
+        names = [ns.name for ns in self.all if os.path.exists(ns.path)]
+        if names:
+            run('ip', '-batch', '-',
+                text='\n'.join(f'netns delete {name}' for name in names))
+
+    def tell(self):
+        """Say as much as may help to understand a failure."""
+        for ns in self.directors:
+            try:
+                for line in ns.read('ip_vs_sync').splitlines():
+                    if line.split()[1] != '0':
+                        print(f'#   {ns.name}: {line}')
+                for conn in ns.conns()[:20]:
+                    print(f'#   {ns.name}: {conn!r}')
+            except OSError as err:
+                print(f'#   {ns.name}: {err}')
+
+    def service(self, *commands):
+        """Configure both directors the same way."""
+        for director in self.directors:
+            director.ipvsadm(*commands)
+
+    def start(self, *options, syncid=0):
+        """Start the two daemons."""
+        self.backup.start('backup', syncid=syncid)
+        self.master.start('master', *options, syncid=syncid)
+
+    def sysctl(self, **values):
+        for director in self.directors:
+            director.sysctl(**values)
+
+    def tap(self, ns=None, **where):
+        """Hear what the master says (or what another director hears)."""
+        return wire.Tap(ns or self.backup, 'sync', **where)
+
+    def flow(self, protocol, dst=f'{VIP}:80', client=None, port=None,
+             via=None):
+        """A client's flow through a director, from a port of its own."""
+        inet6 = dst.startswith('[')
+        addr = ipaddress.ip_address(client or
+                                    (CLIENT6 if inet6 else CLIENT))
+        return packet.Flow(self.front, (via or self.master).mac('front'),
+                           protocol,
+                           wire.join(addr, port or next(self.ports)), dst)
+
+    def reply(self, flow, what='', data=b'', server=f'{HOLE}:80', via=None,
+              **more):
+        """Have a real server answer the client of a flow."""
+        back = packet.Flow(self.rear, (via or self.master).mac('rear'),
+                           flow.protocol, server, flow.client)
+        back.send(what, data, **more)
+
+    def inject(self, *records, ns=None, group=wire.GROUP, port=wire.PORT,
+               **how):
+        """Send the backup a message as if from the master, and wait until
+        it has read it. One of bytes is sent as it is.
+        """
+        raw = [record for record in records if isinstance(record, bytes)]
+        data = raw[0] if raw else wire.message(records, **how)
+        before = self.backup.count('backup.messages')
+        self.datagram(data, ns, group, port)
+        soon(lambda: self.backup.count('backup.messages') > before,
+             'the backup reads a message')
+
+    def datagram(self, data, ns=None, group=wire.GROUP, port=wire.PORT):
+        """Send a datagram to the group from the master's address."""
+        with ns or self.master:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                                socket.inet_aton((ns or self.master).sync))
+                sock.sendto(data, (group, port))
+
+
+def children():
+    """Names of the kernel threads of all daemons."""
+    names = []
+    for path in glob.glob('/proc/[0-9]*/comm'):
+        try:
+            with open(path, encoding='ascii') as file:
+                name = file.read().strip()
+        except OSError:
+            continue
+        if re.match(r'ipvs-[mb]:', name):
+            names.append(name)
+    return sorted(names)
+
+
+def need(*programs):
+    """Skip all tests of this file without these programs."""
+    for program in programs:
+        if not shutil.which(program):
+            print(f'TAP version 13\n1..0 # SKIP no {program}')
+            sys.exit(4)
+
+
+def perform(number, name, test):
+    """Run one test; True unless it failed, None if it was skipped."""
+    result, note, good = 'ok', '', True
+    try:
+        test()
+    except Skipped as why:
+        note, good = f' # SKIP {why}', None
+    except Failed as why:
+        result, good = 'not ok', False
+        where = [frame.lineno for frame in
+                 traceback.extract_tb(why.__traceback__)
+                 if not frame.filename.endswith('lib.py')]
+        print(f'# line {where[-1] if where else "?"}: {why}')
+    except Exception:           # pylint: disable=broad-except
+        result, good = 'not ok', False
+        for line in traceback.format_exc().splitlines():
+            print(f'# {line}')
+    print(f'{result} {number} {name}{note}', flush=True)
+    return good
+
+
+def main(*cases):
+    """Run the tests of the calling file, or those named on the command
+    line, and exit. More of them, as (name, function), may be given.
+    """
+    module = sys.modules['__main__']
+    print('TAP version 13')
+    if os.geteuid():
+        print('1..0 # SKIP only root may make namespaces')
+        sys.exit(4)
+    need('ip', 'ipvsadm')
+    tests = []
+    for name, test in vars(module).items():
+        if name.startswith('test_') and callable(test):
+            title = inspect.getdoc(test).splitlines()[0].rstrip('.')
+            tests.append((name, title, test))
+    tests += [(name, name, test) for name, test in cases]
+    wanted = sys.argv[1:]
+    if wanted:
+        tests = [t for t in tests if any(w in t[0] for w in wanted)]
+    print(f'1..{len(tests)}', flush=True)
+    os.makedirs('/run/netns', exist_ok=True)
+    atexit.register(sys.stdout.flush)
+    good = [perform(number, title, test)
+            for number, (_, title, test) in enumerate(tests, 1)]
+    sys.exit(1 if False in good else 4 if set(good) == {None} else 0)
