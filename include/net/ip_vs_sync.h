@@ -101,6 +101,7 @@ void ip_vs_sync_conn_extended(struct ip_vs_conn *cp);
 bool ip_vs_sync_conn_pending(struct ip_vs_conn *cp);
 
 /* offered by ip_vs_conn.c */
+extern struct hlist_head *ip_vs_conn_tab;
 void ip_vs_conn_rcu_free(struct rcu_head *head);
 
 /* called by ip_vs_ctl.c */

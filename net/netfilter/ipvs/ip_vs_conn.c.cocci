@@ -1,5 +1,11 @@
 // A connection's sync state is set up and consulted through ip_vs_sync.h.
 
+// The walk of sync looks at every connection.
+@table_offered@
+@@
+-static
+ struct hlist_head *ip_vs_conn_tab;
+
 @state_init@
 expression cp;
 @@

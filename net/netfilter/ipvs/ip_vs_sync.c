@@ -6,6 +6,7 @@
  *
  *	this file		start and stop of daemons; life of a namespace
  *	ip_vs_sync_tx.c		the master: marks connections, sends them
+ *	ip_vs_sync_walk.c	the master's slow walk over the table
  *	ip_vs_sync_rx.c		the backup: receives, applies
  *	ip_vs_sync_proto.c	the wire format; pure
  *	ip_vs_sync_policy.c	when a connection is due; pure
@@ -169,6 +170,7 @@ static int master_start(struct netns_ipvs *ipvs,
 	for (id = 0; id < threads; id++)
 		wake_up_process(m->tx[id].task);
 	rcu_assign_pointer(ipvs->sync.master, m);
+	ip_vs_sync_walk_start(&m->walk, ipvs);
 	return 0;
 }
 
@@ -283,6 +285,7 @@ int ip_vs_sync_stop(struct netns_ipvs *ipvs, int state)
 	if (state == IP_VS_STATE_MASTER) {
 		m = rcu_replace_pointer(sync->master, NULL,
 					lockdep_is_held(&sync->mutex));
+		ip_vs_sync_walk_stop(&m->walk);
 		/* The packet path marks under RCU: from here on all marks
 		 * are on the lists.
 		 */

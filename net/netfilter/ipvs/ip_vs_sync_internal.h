@@ -7,6 +7,7 @@
 #include <linux/atomic.h>
 #include <linux/llist.h>
 #include <linux/percpu.h>
+#include <linux/workqueue.h>
 
 #include <net/ip_vs.h>
 
@@ -166,13 +167,30 @@ struct ip_vs_sync_rx {
 };
 
 /**
+ * struct ip_vs_sync_walk - the master's slow walk over the table
+ * @ipvs:	namespace
+ * @work:	runs it, a slice at a time
+ * @bucket:	of the table, where the next slice starts
+ * @renewed:	connections announced because packets that came before half
+ *		of their timeout had not; written by the walk only
+ */
+struct ip_vs_sync_walk {
+	struct netns_ipvs	*ipvs;
+	struct delayed_work	work;
+	int			bucket;
+	unsigned long		renewed;
+};
+
+/**
  * struct ip_vs_sync_master - a running master daemon
  * @cfg:	as started
+ * @walk:	the slow walk
  * @threads:	number of @tx, a power of two
  * @tx:		the threads
  */
 struct ip_vs_sync_master {
 	struct ipvs_sync_daemon_cfg	cfg;
+	struct ip_vs_sync_walk		walk;
 	unsigned int			threads;
 	struct ip_vs_sync_tx		tx[] __counted_by(threads);
 };
@@ -203,6 +221,13 @@ int ip_vs_sync_tx_thread(void *data);
 enum ip_vs_sync_phase ip_vs_sync_phase(u16 protocol, u32 flags, u16 state);
 bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
 		      const struct ip_vs_sync_view *v, unsigned long next);
+
+bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp);
+
+/* ip_vs_sync_walk.c */
+void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,
+			   struct netns_ipvs *ipvs);
+void ip_vs_sync_walk_stop(struct ip_vs_sync_walk *walk);
 
 /* ip_vs_sync_rx.c */
 int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* IPVS sync: when a connection is due, and which thread announces it
  *
- * Only packets ask whether a connection is due, there is no timer per
+ * Packets ask whether their connection is due, there is no timer per
  * connection. In the order of the questions:
  *
  * - An opening connection is not announced. Entering a closing state is, at
@@ -16,6 +16,9 @@
  *
  * A connection that controls others (a template, an FTP session) goes along
  * with them unless a refresh period slows it down.
+ *
+ * Packets that stop before the half leave a backup with less time than the
+ * master. A slow walk over the table asks for these: ip_vs_sync_lease_due().
  */
 
 #include <linux/jhash.h>
@@ -28,6 +31,9 @@
 #endif
 
 #include "ip_vs_sync_policy.h"
+
+/* A packet that follows an announcement so soon is not worth another one */
+#define LEASE_SLACK	(HZ / 10 + IP_VS_SYNC_RETRY_MASK)
 
 /* Jiffies since the last announcement; sync_time may be a few jiffies ahead */
 static unsigned long elapsed(const struct ip_vs_sync_view *v)
@@ -156,6 +162,33 @@ bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 	if (rules->refresh)
 		return refresh_due(rules, v, next);
 	return with;
+}
+
+/**
+ * ip_vs_sync_lease_due() - has a backup been left with less time?
+ * @v:		the connection; its counts of packets do not matter
+ * @expires:	jiffies when it expires here
+ * @next:	when due: what to exchange for @v->sync_time
+ *
+ * True once the lease has passed since an announcement that later packets have
+ * outlived, so that a backup that heard of none of them would forget the
+ * connection first.
+ *
+ * Context: any.
+ * Return: true when due.
+ */
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v,
+			  unsigned long expires, unsigned long *next)
+{
+	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
+	long ahead = expires - (last + v->timeout);
+
+	if (v->phase == IP_VS_SYNC_HELD || v->state != v->last_state ||
+	    ahead <= (long)LEASE_SLACK ||
+	    elapsed(v) < ip_vs_sync_lease(v->timeout))
+		return false;
+	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	return true;
 }
 
 /**

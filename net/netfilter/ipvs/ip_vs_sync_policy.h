@@ -74,6 +74,8 @@ bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
 bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 			    const struct ip_vs_sync_view *v, bool with,
 			    unsigned long *next);
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v,
+			  unsigned long expires, unsigned long *next);
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time);
 unsigned long ip_vs_sync_lease(unsigned long timeout);
 u32 ip_vs_sync_flow_hash(u16 af, u8 protocol, const union nf_inet_addr *caddr,

@@ -101,6 +101,9 @@ static int stats_show(struct seq_file *seq, void *v)
 	mutex_lock(&sync->mutex);
 	m = rcu_dereference_protected(sync->master,
 				      lockdep_is_held(&sync->mutex));
+	if (m)
+		seq_printf(seq, "master.walk.renewed %lu\n",
+			   READ_ONCE(m->walk.renewed));
 	for (id = 0; m && id < m->threads; id++)
 		show_master(seq, m, id);
 	b = sync->backup;

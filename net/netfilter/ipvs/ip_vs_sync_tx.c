@@ -314,6 +314,33 @@ out:
 }
 
 /**
+ * ip_vs_sync_renew() - the walk has come to a connection
+ * @m:	master daemon
+ * @cp:	the connection
+ *
+ * Announces it if a backup would forget it before this director does.
+ *
+ * Context: process, under RCU.
+ * Return: true when it was announced.
+ */
+bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
+{
+	struct ip_vs_sync_view v;
+	unsigned long next;
+
+	conn_view(cp, 0, &v);
+	if (likely(!ip_vs_sync_lease_due(&v, READ_ONCE(cp->timer.expires),
+					 &next)) ||
+	    left_to_template(&cp->ipvs->sync.knobs, cp) ||
+	    !__ip_vs_conn_get(cp))
+		return false;
+	v.pkts = atomic_read(&cp->in_pkts);
+	conn_mark(m, cp, &v, next);
+	__ip_vs_conn_put(cp);
+	return true;
+}
+
+/**
  * ip_vs_sync_conn_init() - set up what sync keeps in a new connection
  * @cp:	the connection, not visible to others yet
  *

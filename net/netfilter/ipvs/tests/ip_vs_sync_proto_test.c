@@ -42,6 +42,7 @@
 static unsigned int unhex(struct kunit *test, const char *hex, u8 *buf)
 {
 	unsigned int words = 0, len = 0;
+	__be32 wire;
 	u32 word;
 
 	for (; *hex; hex++) {
@@ -53,9 +54,8 @@ static unsigned int unhex(struct kunit *test, const char *hex, u8 *buf)
 			break;
 		case ']':
 			for (; words < len; words += sizeof(word)) {
-				word = buf[words] << 24 |
-				       buf[words + 1] << 16 |
-				       buf[words + 2] << 8 | buf[words + 3];
+				memcpy(&wire, buf + words, sizeof(wire));
+				word = ntohl(wire);
 				memcpy(buf + words, &word, sizeof(word));
 			}
 			break;
@@ -960,7 +960,7 @@ static const struct sequel {
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"engine's name too long", 1, 2,
-		V4("003a", BAD) "02 01 61 03 11" HEX_16 "71" TWO,
+		V4("003a", BAD) "02 01 61 03 11" HEX_16 "71 0000" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"engine's name as long as can be", 1, 2,
@@ -1616,7 +1616,7 @@ static void noise(struct kunit *test)
 /* What senders and receivers of other makes rely on */
 static void constants(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_GROUP, 224 << 24 | 81);
+	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_GROUP, 0xe0000051);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_PORT, 8848);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_RECORDS_MAX, 255);
 	KUNIT_EXPECT_GE(test, IP_VS_SYNC_RECORD_MAX, 373);

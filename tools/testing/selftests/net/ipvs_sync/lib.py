@@ -403,7 +403,9 @@ class World:
                 for line in ns.read('ip_vs_sync').splitlines():
                     if line.split()[1] != '0':
                         print(f'#   {ns.name}: {line}')
-                for conn in ns.conns()[:20]:
+                conns = ns.conns()
+                print(f'#   {ns.name}: {len(conns)} connections')
+                for conn in conns[:5]:
                     print(f'#   {ns.name}: {conn!r}')
             except OSError as err:
                 print(f'#   {ns.name}: {err}')
@@ -464,7 +466,7 @@ class World:
                 sock.sendto(data, (group, port))
 
 
-def children():
+def threads():
     """Names of the kernel threads of all daemons."""
     names = []
     for path in glob.glob('/proc/[0-9]*/comm'):

@@ -206,6 +206,7 @@ class Message:
     syncid: int
     size: int
     records: list
+    data: bytes
 
 
 def decode(data, **where):
@@ -228,7 +229,7 @@ def decode(data, **where):
     if pos != len(data):
         raise ValueError(f'{len(data) - pos} bytes behind the last record')
     return Message(version=version, syncid=syncid, size=size,
-                   records=records, **where)
+                   records=records, data=data, **where)
 
 
 # Not in the socket module
