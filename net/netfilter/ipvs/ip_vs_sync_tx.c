@@ -27,8 +27,10 @@
 
 #include "ip_vs_sync_internal.h"
 
-/* At most this long waits what is pending on a quiet director, in jiffies */
-#define SEND_DELAY		max(HZ / 50, 1)
+/* What is pending waits this long for company, in jiffies. A sleep may take a
+ * tick more than it was asked for, and 20 ms is the promise.
+ */
+#define SEND_DELAY		max(HZ / 64, 1)
 /* Full messages waiting on one CPU that are worth a wake-up */
 #define WAKE_MESSAGES		8
 /* Between attempts to send after an error, in jiffies */

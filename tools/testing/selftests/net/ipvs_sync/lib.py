@@ -119,7 +119,8 @@ class Connection:
     """A line of /proc/net/ip_vs_conn and of ip_vs_conn_sync."""
 
     def __init__(self, words, origin, expires, engine):
-        self.protocol = words[0].lower()
+        name = words[0].lower()
+        self.protocol = {'ip_50': 'esp', 'ip_51': 'ah'}.get(name, name)
         ends = [self.end(*words[i:i + 2]) for i in (1, 3, 5)]
         self.client, self.virtual, self.server = ends
         self.state, self.origin = words[7], origin
