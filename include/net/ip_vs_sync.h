@@ -19,6 +19,7 @@
 struct ctl_table;
 struct ctl_table_header;
 struct ip_vs_conn;
+struct ip_vs_dest;
 struct ip_vs_sync_master;
 struct ip_vs_sync_backup;
 struct ipvs_sync_daemon_cfg;
@@ -76,6 +77,7 @@ struct ip_vs_sync_knobs {
  * @backup:	the backup daemon, under @mutex
  * @mutex:	serialises start, stop and the readers of configurations;
  *		taken before RTNL, never inside it
+ * @bound_late:	connections that came by sync before their server
  * @sysctl_hdr:	the registered table
  * @sysctl_tbl:	this namespace's own copy of the table
  */
@@ -85,6 +87,7 @@ struct ip_vs_sync_net {
 	struct ip_vs_sync_master __rcu	*master;
 	struct ip_vs_sync_backup	*backup;
 	struct mutex			mutex;	/* start and stop */
+	atomic_long_t			bound_late;
 	struct ctl_table_header		*sysctl_hdr;
 	struct ctl_table		*sysctl_tbl;
 };
@@ -98,7 +101,8 @@ void ip_vs_sync_packet(struct ip_vs_conn *cp);
 /* called by ip_vs_conn.c */
 void ip_vs_sync_conn_init(struct ip_vs_conn *cp);
 void ip_vs_sync_conn_extended(struct ip_vs_conn *cp);
-bool ip_vs_sync_conn_pending(struct ip_vs_conn *cp);
+bool ip_vs_sync_conn_release(struct ip_vs_conn *cp);
+struct ip_vs_dest *ip_vs_sync_dest(struct ip_vs_conn *cp);
 
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;

@@ -34,7 +34,7 @@ expression cp;
 -	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
 +if (cp->flags & IP_VS_CONN_F_ONE_PACKET)
 +	ip_vs_conn_rcu_free(&cp->rcu_head);
-+else if (!ip_vs_sync_conn_pending(cp))
++else if (!ip_vs_sync_conn_release(cp))
 +	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
 
 @extended@
@@ -43,3 +43,21 @@ expression ipvs, cp;
 -if (ipvs->sync_state & IP_VS_STATE_MASTER)
 -	ip_vs_sync_conn(ipvs, cp, sysctl_sync_threshold(ipvs));
 +ip_vs_sync_conn_extended(cp);
+
+// Packets of the connection may be on their way while it is bound late.
+@xmit_never_null@
+expression cp;
+@@
+ spin_unlock_bh(&cp->lock);
+-cp->packet_xmit = NULL;
+
+// A template may come by sync before its server.
+@template_bound_late@
+identifier ct, cdest, dest;
+@@
+ int ip_vs_check_template(struct ip_vs_conn *ct, struct ip_vs_dest *cdest)
+ {
+-	struct ip_vs_dest *dest = ct->dest;
++	struct ip_vs_dest *dest = ip_vs_sync_dest(ct);
+ 	...
+ }

@@ -1,5 +1,5 @@
 // Whether a packet is a reason to announce its connection is decided in
-// ip_vs_sync.c, which also counts the packet.
+// ip_vs_sync_tx.c, which also counts the packet.
 
 // drop comment: Increase its packet counter and check if it is needed
 @packet@
@@ -27,7 +27,7 @@ type T;
  	...
  }
 
-// Before the connections go: a pending one has a reference.
+// In the reverse order of ip_vs_sync_net_init().
 @net_exit@
 expression ipvs;
 @@

@@ -22,16 +22,16 @@
 #define KMSG_COMPONENT "IPVS"
 #define pr_fmt(fmt) KMSG_COMPONENT ": " fmt
 
+#include <linux/if_ether.h>
 #include <linux/kthread.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/slab.h>
+#include <net/ip.h>
 #include <net/sock.h>
 
 #include "ip_vs_sync_internal.h"
 
-/* A message of the default length fits an Ethernet frame */
-#define MASTER_MTU		1500
 /* Least sync_maxlen a backup reports; it takes any datagram */
 #define BACKUP_MAXLEN_MIN	1024
 
@@ -42,36 +42,41 @@ static unsigned int sync_threads(const struct ip_vs_sync_knobs *k)
 	return clamp(READ_ONCE(k->ports), 1, IP_VS_SYNC_PORTS_MAX);
 }
 
+/* Longest message by default: what fits an Ethernet frame; a backup says what
+ * its device could take.
+ */
+static unsigned int default_maxlen(const struct net_device *dev, int state,
+				   unsigned int headers)
+{
+	unsigned int mtu = ETH_DATA_LEN;
+
+	if (state == IP_VS_STATE_BACKUP)
+		mtu = max(mtu, min(READ_ONCE(dev->mtu), IP_MAX_MTU));
+	return mtu - headers;
+}
+
 /* Fill in what the caller left open */
 static void complete_cfg(struct ipvs_sync_daemon_cfg *c,
 			 const struct net_device *dev, int state)
 {
-	unsigned int headers, mtu, least;
+	unsigned int least = state == IP_VS_STATE_BACKUP ?
+			     BACKUP_MAXLEN_MIN : 1;
+	unsigned int headers = sizeof(struct udphdr);
 
 	if (c->mcast_af == AF_UNSPEC) {
-		c->mcast_af = AF_INET;
 		c->mcast_group.ip = htonl(IP_VS_SYNC_GROUP);
+		c->mcast_af = AF_INET;
 	}
-	if (!c->mcast_port)
-		c->mcast_port = IP_VS_SYNC_PORT;
-	if (!c->mcast_ttl)
-		c->mcast_ttl = 1;
+	c->mcast_port = c->mcast_port ?: IP_VS_SYNC_PORT;
+	c->mcast_ttl = c->mcast_ttl ?: 1;
 
-	headers = sizeof(struct udphdr) +
-		  (c->mcast_af == AF_INET6 ? sizeof(struct ipv6hdr) :
-					     sizeof(struct iphdr));
-	if (state == IP_VS_STATE_MASTER) {
-		mtu = MASTER_MTU;
-		least = 1;
-	} else {
-		mtu = clamp(READ_ONCE(dev->mtu), 1500U, 65535U);
-		least = BACKUP_MAXLEN_MIN;
-	}
-	if (c->sync_maxlen)
-		c->sync_maxlen = clamp_t(unsigned int, c->sync_maxlen, least,
-					 65535 - headers);
+	headers += c->mcast_af == AF_INET6 ? sizeof(struct ipv6hdr) :
+					     sizeof(struct iphdr);
+	if (!c->sync_maxlen)
+		c->sync_maxlen = default_maxlen(dev, state, headers);
 	else
-		c->sync_maxlen = mtu - headers;
+		c->sync_maxlen = clamp_t(unsigned int, c->sync_maxlen, least,
+					 IP_MAX_MTU - headers);
 }
 
 static void stop_thread(struct task_struct *task)

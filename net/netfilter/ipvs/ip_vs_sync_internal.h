@@ -5,6 +5,7 @@
 #define _IP_VS_SYNC_INTERNAL_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/llist.h>
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
@@ -69,7 +70,6 @@ enum ip_vs_sync_tx_count {
  * @IP_VS_SYNC_RX_UPDATED:	connections updated
  * @IP_VS_SYNC_RX_REPLACED:	connections dropped because the same flow goes
  *				to another server now
- * @IP_VS_SYNC_RX_BOUND:	connections that found their server late
  * @IP_VS_SYNC_RX_ERRORS:	errors of the socket
  * @IP_VS_SYNC_RX_COUNTS:	number of the above
  */
@@ -80,7 +80,6 @@ enum ip_vs_sync_rx_count {
 	IP_VS_SYNC_RX_CREATED,
 	IP_VS_SYNC_RX_UPDATED,
 	IP_VS_SYNC_RX_REPLACED,
-	IP_VS_SYNC_RX_BOUND,
 	IP_VS_SYNC_RX_ERRORS,
 	IP_VS_SYNC_RX_COUNTS
 };
@@ -119,26 +118,38 @@ enum ip_vs_sync_doze {
  * struct ip_vs_sync_tx - one thread of a master
  * @ipvs:	namespace
  * @task:	the thread
- * @sock:	connected to the group and the thread's port
  * @queue:	what the CPUs have marked
- * @backlog:	taken from @queue, not encoded yet; the thread's own
- * @doze:	&enum ip_vs_sync_doze
  * @enough:	connections waiting on one CPU that are worth a wake-up
  * @per_message: usual records that fill a message
- * @w:		message being built; the thread's own
- * @counts:	written by the thread only
+ * @held:	connections taken from @queue by a thread that can not send
+ * @doze:	&enum ip_vs_sync_doze
+ * @sock:	connected to the group and the thread's port
+ * @backlog:	taken from @queue, not encoded yet, oldest first
+ * @tail:	where the next one is linked to @backlog
+ * @backlog_len: connections in @backlog
+ * @next_sift:	jiffies when @backlog is next searched for the dead
+ * @w:		message being built
+ * @counts:	&enum ip_vs_sync_tx_count
  * @pe_data:	copy of an engine's data while a record is written
  * @pe_name:	copy of an engine's name
+ *
+ * The packet path reads the first part; from @sock on only the thread writes,
+ * on cache lines of its own.
  */
 struct ip_vs_sync_tx {
 	struct netns_ipvs		*ipvs;
 	struct task_struct		*task;
-	struct socket			*sock;
 	struct ip_vs_sync_queue __percpu *queue;
-	struct llist_node		*backlog;
-	int				doze;
 	unsigned int			enough;
 	unsigned int			per_message;
+	unsigned long			held;
+	int				doze;
+
+	struct socket			*sock ____cacheline_aligned_in_smp;
+	struct llist_node		*backlog;
+	struct llist_node		**tail;
+	unsigned long			backlog_len;
+	unsigned long			next_sift;
 	struct ip_vs_sync_writer	w;
 	unsigned long			counts[IP_VS_SYNC_TX_COUNTS];
 	u8				pe_data[IP_VS_PEDATA_MAXLEN];

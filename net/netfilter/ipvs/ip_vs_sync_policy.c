@@ -172,7 +172,8 @@ bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
  *
  * True once the lease has passed since an announcement that later packets have
  * outlived, so that a backup that heard of none of them would forget the
- * connection first.
+ * connection first. True also for a turn that could not be announced when the
+ * last packet came, on an overloaded link.
  *
  * Context: any.
  * Return: true when due.
@@ -183,12 +184,13 @@ bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v,
 	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
 	long ahead = expires - (last + v->timeout);
 
-	if (v->phase == IP_VS_SYNC_HELD || v->state != v->last_state ||
-	    ahead <= (long)LEASE_SLACK ||
-	    elapsed(v) < ip_vs_sync_lease(v->timeout))
+	if (v->phase == IP_VS_SYNC_HELD || v->last_state == IP_VS_SYNC_NEVER)
 		return false;
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
-	return true;
+	if (v->state != v->last_state)
+		return v->phase == IP_VS_SYNC_TURN;
+	return ahead > (long)LEASE_SLACK &&
+	       elapsed(v) >= ip_vs_sync_lease(v->timeout);
 }
 
 /**

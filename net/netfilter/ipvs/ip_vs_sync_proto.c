@@ -340,6 +340,14 @@ enum ip_vs_sync_reject ip_vs_sync_read_open(struct ip_vs_sync_reader *r,
 	return IP_VS_SYNC_OK;
 }
 
+/* Where the next record starts is not known */
+static enum ip_vs_sync_reject lose_rest(struct ip_vs_sync_reader *r,
+					enum ip_vs_sync_reject why)
+{
+	r->left = 0;
+	return why;
+}
+
 static enum ip_vs_sync_reject read_v0(struct ip_vs_sync_reader *r,
 				      struct ip_vs_sync_record *rec)
 {
@@ -348,13 +356,13 @@ static enum ip_vs_sync_reject read_v0(struct ip_vs_sync_reader *r,
 	struct rec_v0 w;
 
 	if (len > r->len - r->pos)
-		return IP_VS_SYNC_R_TRUNCATED;
+		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
 	memcpy(&w, p, sizeof(w));
 	rec->flags = __be16_to_cpu(w.flags);
 	if (rec->flags & IP_VS_CONN_F_SEQ_MASK)
 		len += sizeof(struct seq_v1);
 	if (len > r->len - r->pos)
-		return IP_VS_SYNC_R_TRUNCATED;
+		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
 	r->pos += len;
 
 	rec->af = AF_INET;
@@ -438,14 +446,14 @@ static enum ip_vs_sync_reject read_v1(struct ip_vs_sync_reader *r,
 	/* The last record of a message is not padded to its boundary */
 	room = r->pos < r->len ? r->len - r->pos : 0;
 	if (room < sizeof(w))
-		return IP_VS_SYNC_R_TRUNCATED;
+		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
 	p = r->buf + r->pos;
 	memcpy(&w, p, sizeof(w));
 	size = __be16_to_cpu(w.ver_size) & REC_SIZE_MASK;
 	if (size > room)
-		return IP_VS_SYNC_R_TRUNCATED;
+		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
 	if (size < sizeof(w))
-		return IP_VS_SYNC_R_RECORD_SIZE;
+		return lose_rest(r, IP_VS_SYNC_R_RECORD_SIZE);
 	end = p + size;
 
 	/* From here on the next record is known to be in reach, whatever is
@@ -460,7 +468,7 @@ static enum ip_vs_sync_reject read_v1(struct ip_vs_sync_reader *r,
 	alen = addr_len(rec->af);
 	fixed = sizeof(w) + 3 * alen;
 	if (size < fixed)
-		return IP_VS_SYNC_R_OPTION_SIZE;
+		return IP_VS_SYNC_R_RECORD_SIZE;
 
 	rec->protocol = w.protocol;
 	rec->flags = __be32_to_cpu(w.flags);
@@ -497,12 +505,7 @@ static enum ip_vs_sync_reject read_v1(struct ip_vs_sync_reader *r,
 enum ip_vs_sync_reject ip_vs_sync_read_record(struct ip_vs_sync_reader *r,
 					      struct ip_vs_sync_record *rec)
 {
-	enum ip_vs_sync_reject why;
-
 	memset(rec, 0, sizeof(*rec));
 	r->left--;
-	why = r->version ? read_v1(r, rec) : read_v0(r, rec);
-	if (why == IP_VS_SYNC_R_TRUNCATED || why == IP_VS_SYNC_R_RECORD_SIZE)
-		r->left = 0;
-	return why;
+	return r->version ? read_v1(r, rec) : read_v0(r, rec);
 }

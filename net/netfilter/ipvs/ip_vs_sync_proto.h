@@ -35,8 +35,7 @@
  * @IP_VS_SYNC_R_SYNCID:	message for another group of directors
  * @IP_VS_SYNC_R_TRUNCATED:	record runs beyond the message; the rest of the
  *				message can not be read either
- * @IP_VS_SYNC_R_RECORD_SIZE:	record smaller than its fixed part; the rest
- *				of the message can not be read either
+ * @IP_VS_SYNC_R_RECORD_SIZE:	record smaller than its fixed part
  * @IP_VS_SYNC_R_RECORD_VERSION: record of a version that is not known
  * @IP_VS_SYNC_R_TYPE:		unknown bits in the type of a record
  * @IP_VS_SYNC_R_OPTION_SIZE:	option empty, beyond its record or of the

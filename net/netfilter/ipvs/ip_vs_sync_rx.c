@@ -7,9 +7,6 @@
  * only this director can know, as which protocols it balances.
  */
 
-#define KMSG_COMPONENT "IPVS"
-#define pr_fmt(fmt) KMSG_COMPONENT ": " fmt
-
 #include <linux/kthread.h>
 #include <linux/net.h>
 #include <linux/slab.h>
@@ -19,6 +16,9 @@
 
 /* Any datagram fits, whatever sync_maxlen the master was started with */
 #define DATAGRAM_MAX		65535
+
+/* Before another attempt to receive after an error, in jiffies */
+#define RETRY_DELAY		max(HZ / 10, 1)
 
 /* Lifetime in seconds of a template whose sender did not say one */
 #define TEMPLATE_TIMEOUT	(3 * 60)
@@ -69,13 +69,16 @@ static void seq_apply(struct ip_vs_seq *seq, const struct ip_vs_sync_seq *from)
 	seq->previous_delta = from->previous_delta;
 }
 
-/* Make a connection say what the record says, and start its time anew. Until
- * this director announces it as its own, the first packet that comes here
- * does, see IP_VS_SYNC_NEVER.
+/* Make a connection say what the record says, and start its time anew. If this
+ * director takes over, the first packet that comes here announces it, whatever
+ * was announced before, see IP_VS_SYNC_NEVER. If it is a master at the same
+ * time, what it has announced stays announced: two directors that both see a
+ * flow must not answer each other's records.
  */
 static void conn_apply(struct ip_vs_conn *cp,
 		       const struct ip_vs_sync_record *rec)
 {
+	bool master = rcu_access_pointer(cp->ipvs->sync.master);
 	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
 
 	spin_lock_bh(&cp->lock);
@@ -85,7 +88,8 @@ static void conn_apply(struct ip_vs_conn *cp,
 	}
 	cp->state = rec->state;
 	cp->timeout = record_timeout(cp->ipvs, rec);
-	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
+	if (!master)
+		WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
 	WRITE_ONCE(cp->sync.pkts, threshold);
 	spin_unlock_bh(&cp->lock);
 	atomic_set(&cp->in_pkts, threshold);
@@ -110,15 +114,30 @@ static void conn_update_flags(struct ip_vs_conn *cp, u32 flags)
 	spin_unlock_bh(&cp->lock);
 }
 
+/**
+ * ip_vs_sync_dest() - the server of a connection, bound late if need be
+ * @cp:	the connection
+ *
+ * A connection may come by sync before its service or server is configured.
+ *
+ * Context: any but hard interrupts, the caller holds a reference to @cp.
+ * Return: the server, NULL if there is none (yet).
+ */
+struct ip_vs_dest *ip_vs_sync_dest(struct ip_vs_conn *cp)
+{
+	if (unlikely(!cp->dest && cp->flags & IP_VS_CONN_F_SYNC)) {
+		ip_vs_try_bind_dest(cp);
+		if (cp->dest)
+			atomic_long_inc(&cp->ipvs->sync.bound_late);
+	}
+	return cp->dest;
+}
+
 static void conn_update(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
 			u32 flags)
 {
 	conn_update_flags(cp, flags);
-	if (!cp->dest) {
-		ip_vs_try_bind_dest(cp);
-		if (cp->dest)
-			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_BOUND], 1);
-	}
+	ip_vs_sync_dest(cp);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
 }
 
@@ -161,6 +180,18 @@ static bool same_server(const struct ip_vs_conn *cp,
 	       ip_vs_addr_equal(cp->daf, &cp->daddr, &rec->daddr);
 }
 
+/* The master says that a flow goes to another server than it does here. Its
+ * last word on the old connection may come after the first on the new one. A
+ * template that this director gives out as a master is its own affair.
+ */
+static bool may_replace(const struct ip_vs_conn *cp, u32 flags)
+{
+	if (!(flags & IP_VS_CONN_F_TEMPLATE))
+		return !(flags & IP_VS_CONN_F_INACTIVE);
+	return cp->flags & IP_VS_CONN_F_SYNC ||
+	       !rcu_access_pointer(cp->ipvs->sync.master);
+}
+
 static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 					 struct ip_vs_conn_param *param,
 					 const struct ip_vs_sync_record *rec)
@@ -173,11 +204,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 	else
 		cp = ip_vs_conn_in_get(param);
 	if (cp && !same_server(cp, rec)) {
-		/* The master has given the flow to another server. The last
-		 * word on the old one may come after the first on the new.
-		 */
-		if (flags & IP_VS_CONN_F_INACTIVE &&
-		    !(flags & IP_VS_CONN_F_TEMPLATE)) {
+		if (!may_replace(cp, flags)) {
 			__ip_vs_conn_put(cp);
 			return IP_VS_SYNC_R_STALE;
 		}
@@ -278,6 +305,7 @@ int ip_vs_sync_rx_thread(void *data)
 	wait_queue_head_t *wq = sk_sleep(rx->sock->sk);
 	struct msghdr msg = {};
 	struct kvec vec;
+	long timeout;
 	int len;
 
 	add_wait_queue(wq, &wait);
@@ -286,14 +314,18 @@ int ip_vs_sync_rx_thread(void *data)
 		vec.iov_len = DATAGRAM_MAX;
 		len = kernel_recvmsg(rx->sock, &msg, &vec, 1, DATAGRAM_MAX,
 				     MSG_DONTWAIT);
-		if (len >= 0)
+		if (len >= 0) {
 			rx_message(rx, len);
-		else if (len == -EAGAIN)
-			wait_woken(&wait, TASK_INTERRUPTIBLE,
-				   MAX_SCHEDULE_TIMEOUT);
-		else
+			cond_resched();
+			continue;
+		}
+		/* An error may have eaten the wake-up of a datagram */
+		timeout = MAX_SCHEDULE_TIMEOUT;
+		if (len != -EAGAIN) {
 			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
-		cond_resched();
+			timeout = RETRY_DELAY;
+		}
+		wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
 	}
 	remove_wait_queue(wq, &wait);
 	return 0;

@@ -88,9 +88,7 @@ static int bind_source(struct socket *sock, struct net_device *dev)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 
-	rcu_read_lock();
 	in.sin_addr.s_addr = inet_select_addr(dev, 0, RT_SCOPE_UNIVERSE);
-	rcu_read_unlock();
 	if (!in.sin_addr.s_addr)
 		pr_warn("sync: %s has no IPv4 address to send from\n",
 			dev->name);
@@ -142,6 +140,9 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 	if (ret)
 		return ret;
 	sock = *sockp;
+	/* A message in fragments must fit whole, or it could never be sent */
+	if (buf_size > 0)
+		buf_size = max_t(int, buf_size, c->sync_maxlen);
 	ret = send_options(sock, c, dev) ?:
 	      sock_buffer(sock, SO_SNDBUF, buf_size);
 	if (!ret && c->mcast_af == AF_INET)

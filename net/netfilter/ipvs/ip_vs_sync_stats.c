@@ -10,6 +10,8 @@
 
 #include "ip_vs_sync_internal.h"
 
+#ifdef CONFIG_PROC_FS
+
 static const char * const tx_names[IP_VS_SYNC_TX_COUNTS] = {
 	[IP_VS_SYNC_TX_MESSAGES]	= "messages",
 	[IP_VS_SYNC_TX_BYTES]		= "bytes",
@@ -19,7 +21,7 @@ static const char * const tx_names[IP_VS_SYNC_TX_COUNTS] = {
 	[IP_VS_SYNC_TX_ERRORS]		= "send_errors",
 	[IP_VS_SYNC_TX_EXPIRED]		= "expired_waiting",
 	[IP_VS_SYNC_TX_WITHDRAWN]	= "withdrawn",
-	[IP_VS_SYNC_TX_UNTOLD]		= "not_expressible",
+	[IP_VS_SYNC_TX_UNTOLD]		= "untold",
 	[IP_VS_SYNC_TX_TOO_BIG]		= "lost_too_big",
 	[IP_VS_SYNC_TX_STOPPED]		= "lost_at_stop",
 };
@@ -31,7 +33,6 @@ static const char * const rx_names[IP_VS_SYNC_RX_COUNTS] = {
 	[IP_VS_SYNC_RX_CREATED]		= "created",
 	[IP_VS_SYNC_RX_UPDATED]		= "updated",
 	[IP_VS_SYNC_RX_REPLACED]	= "replaced",
-	[IP_VS_SYNC_RX_BOUND]		= "bound_late",
 	[IP_VS_SYNC_RX_ERRORS]		= "receive_errors",
 };
 
@@ -71,8 +72,9 @@ static void show_names(struct seq_file *seq, const char *role, unsigned int id,
 static void show_master(struct seq_file *seq,
 			const struct ip_vs_sync_master *m, unsigned int id)
 {
-	unsigned long marked = 0, coalesced = 0, full = 0, waiting = 0;
 	const struct ip_vs_sync_tx *tx = &m->tx[id];
+	unsigned long marked = 0, coalesced = 0, full = 0;
+	unsigned long waiting = READ_ONCE(tx->held);
 	const struct ip_vs_sync_queue *q;
 	int cpu;
 
@@ -106,6 +108,8 @@ static int stats_show(struct seq_file *seq, void *v)
 			   READ_ONCE(m->walk.renewed));
 	for (id = 0; m && id < m->threads; id++)
 		show_master(seq, m, id);
+	seq_printf(seq, "bound_late %ld\n",
+		   atomic_long_read(&sync->bound_late));
 	b = sync->backup;
 	for (id = 0; b && id < b->threads; id++) {
 		show_names(seq, "backup", id, rx_names, b->rx[id].counts,
@@ -126,8 +130,7 @@ static int stats_show(struct seq_file *seq, void *v)
  */
 int __net_init ip_vs_sync_stats_init(struct netns_ipvs *ipvs)
 {
-	if (IS_ENABLED(CONFIG_PROC_FS) &&
-	    !proc_create_net_single("ip_vs_sync", 0444, ipvs->net->proc_net,
+	if (!proc_create_net_single("ip_vs_sync", 0444, ipvs->net->proc_net,
 				    stats_show, NULL))
 		return -ENOMEM;
 	return 0;
@@ -141,6 +144,18 @@ int __net_init ip_vs_sync_stats_init(struct netns_ipvs *ipvs)
  */
 void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs)
 {
-	if (IS_ENABLED(CONFIG_PROC_FS))
-		remove_proc_entry("ip_vs_sync", ipvs->net->proc_net);
+	remove_proc_entry("ip_vs_sync", ipvs->net->proc_net);
 }
+
+#else
+
+int __net_init ip_vs_sync_stats_init(struct netns_ipvs *ipvs)
+{
+	return 0;
+}
+
+void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs)
+{
+}
+
+#endif	/* CONFIG_PROC_FS */

@@ -153,11 +153,14 @@ static unsigned long queue_len(const struct ip_vs_sync_queue *q)
 	return READ_ONCE(q->added) - READ_ONCE(q->taken);
 }
 
-/* Would one more be beyond sync_qlen_max messages? */
+/* Would one more be beyond sync_qlen_max messages? What a blocked thread has
+ * taken waits too.
+ */
 static bool queue_full(const struct ip_vs_sync_tx *tx, unsigned long waiting)
 {
 	unsigned long max = READ_ONCE(tx->ipvs->sync.knobs.qlen_max);
 
+	waiting += READ_ONCE(tx->held);
 	if (likely(waiting < tx->per_message))
 		return !max;
 	return waiting / tx->per_message >= max;
@@ -166,7 +169,8 @@ static bool queue_full(const struct ip_vs_sync_tx *tx, unsigned long waiting)
 static void tx_wake(struct ip_vs_sync_tx *tx, int doze)
 {
 	/* llist_add() orders the mark before this read, tx_doze() the other
-	 * way round: one of both sees the other.
+	 * way round: one of both sees the other. Who takes doze away is the
+	 * one to end the sleep.
 	 */
 	if (READ_ONCE(tx->doze) < doze)
 		return;
@@ -206,7 +210,7 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 	this_cpu_inc(tx->queue->added);
 	if (first)
 		tx_wake(tx, IP_VS_SYNC_IDLE);
-	else if (waiting + 1 == tx->enough)
+	else if (waiting + 1 >= tx->enough)
 		tx_wake(tx, IP_VS_SYNC_GATHER);
 out:
 	put_cpu_ptr(tx->queue);
@@ -269,10 +273,7 @@ void ip_vs_sync_packet(struct ip_vs_conn *cp)
 	else if (cp->control)
 		atomic_inc(&cp->control->in_pkts);
 
-	/* Came by sync before its server was configured */
-	if (unlikely(!cp->dest && cp->flags & IP_VS_CONN_F_SYNC))
-		ip_vs_try_bind_dest(cp);
-
+	ip_vs_sync_dest(cp);
 	if (!rcu_access_pointer(sync->master))
 		return;
 	rcu_read_lock();
@@ -329,17 +330,26 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
 	struct ip_vs_sync_view v;
 	unsigned long next;
+	bool held;
 
 	conn_view(cp, 0, &v);
 	if (likely(!ip_vs_sync_lease_due(&v, READ_ONCE(cp->timer.expires),
 					 &next)) ||
-	    left_to_template(&cp->ipvs->sync.knobs, cp) ||
-	    !__ip_vs_conn_get(cp))
+	    left_to_template(&cp->ipvs->sync.knobs, cp))
 		return false;
-	v.pkts = atomic_read(&cp->in_pkts);
-	conn_mark(m, cp, &v, next);
-	__ip_vs_conn_put(cp);
-	return true;
+
+	/* On this CPU at least no timer fires while the reference is held,
+	 * which would give the connection another minute.
+	 */
+	local_bh_disable();
+	held = __ip_vs_conn_get(cp);
+	if (held) {
+		v.pkts = atomic_read(&cp->in_pkts);
+		conn_mark(m, cp, &v, next);
+		__ip_vs_conn_put(cp);
+	}
+	local_bh_enable();
+	return held;
 }
 
 /**
@@ -357,14 +367,14 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 }
 
 /**
- * ip_vs_sync_conn_pending() - does a pending list still link a dead connection?
+ * ip_vs_sync_conn_release() - sync has no more to do with a connection
  * @cp:	the connection: out of the table, its last reference gone
  *
  * Context: any.
- * Return: true when the thread that takes it off the list will free it, false
- * when the caller has to.
+ * Return: true when a pending list still links it: the thread that takes it
+ * off will free it; false when the caller has to.
  */
-bool ip_vs_sync_conn_pending(struct ip_vs_conn *cp)
+bool ip_vs_sync_conn_release(struct ip_vs_conn *cp)
 {
 	return atomic_fetch_or(IP_VS_SYNC_DEAD, &cp->sync.bits) &
 	       IP_VS_SYNC_PENDING;
@@ -375,10 +385,27 @@ static struct ip_vs_conn *node_conn(struct llist_node *node)
 	return llist_entry(node, struct ip_vs_conn, sync.node);
 }
 
+/* Append a list to the backlog. The lists of the CPUs have the newest first,
+ * the backlog has it last.
+ */
+static void tx_append(struct ip_vs_sync_tx *tx, struct llist_node *list)
+{
+	struct llist_node *newest = list, *node, *oldest = NULL;
+
+	while (list) {
+		node = list;
+		list = node->next;
+		node->next = oldest;
+		oldest = node;
+		tx->backlog_len++;
+	}
+	*tx->tail = oldest;
+	tx->tail = &newest->next;
+}
+
 /* Move all that is pending to the backlog */
 static void tx_take(struct ip_vs_sync_tx *tx)
 {
-	struct llist_node *list, **tail;
 	struct ip_vs_sync_queue *q;
 	int cpu;
 
@@ -387,15 +414,7 @@ static void tx_take(struct ip_vs_sync_tx *tx)
 		if (llist_empty(&q->head))
 			continue;
 		WRITE_ONCE(q->taken, READ_ONCE(q->added));
-		list = llist_del_all(&q->head);
-		if (!tx->backlog) {
-			tx->backlog = list;
-			continue;
-		}
-		for (tail = &list; *tail; tail = &(*tail)->next)
-			;
-		*tail = tx->backlog;
-		tx->backlog = list;
+		tx_append(tx, llist_del_all(&q->head));
 	}
 }
 
@@ -412,6 +431,7 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 		cp = node_conn(*link);
 		if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_DEAD) {
 			*link = (*link)->next;
+			tx->backlog_len--;
 			call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
 			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
 		} else {
@@ -419,6 +439,7 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 		}
 		cond_resched();
 	}
+	tx->tail = link;
 }
 
 /* Take one connection off the backlog. Called under RCU, which keeps it until
@@ -430,6 +451,9 @@ static struct ip_vs_conn *tx_next(struct ip_vs_sync_tx *tx)
 	struct ip_vs_conn *cp = node_conn(tx->backlog);
 
 	tx->backlog = tx->backlog->next;
+	tx->backlog_len--;
+	if (!tx->backlog)
+		tx->tail = &tx->backlog;
 	/* Fully ordered: pairs with conn_mark() */
 	if (atomic_fetch_andnot(IP_VS_SYNC_PENDING, &cp->sync.bits) &
 	    IP_VS_SYNC_DEAD) {
@@ -498,6 +522,11 @@ static void tx_wait(struct ip_vs_sync_tx *tx, int err)
 {
 	struct sock *sk = tx->sock->sk;
 
+	if (time_after_eq(jiffies, tx->next_sift)) {
+		tx_sift(tx);
+		tx->next_sift = jiffies + HZ;
+	}
+	WRITE_ONCE(tx->held, tx->backlog_len);
 	if (err == -EAGAIN) {
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BLOCKED], 1);
 		wait_event_interruptible_timeout(*sk_sleep(sk),
@@ -537,7 +566,6 @@ static void tx_send(struct ip_vs_sync_tx *tx)
 			goto out;
 		}
 		tx_wait(tx, ret);
-		tx_sift(tx);
 	}
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
@@ -581,6 +609,8 @@ static void tx_flush(struct ip_vs_sync_tx *tx)
 		cond_resched();
 	}
 	tx_send(tx);
+	if (tx->held)
+		WRITE_ONCE(tx->held, 0);
 }
 
 /* Does one of the CPUs have so many waiting? */
@@ -602,9 +632,11 @@ static bool tx_waiting(struct ip_vs_sync_tx *tx, unsigned int many)
 static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
 		    long timeout)
 {
-	WRITE_ONCE(tx->doze, doze);
-	/* Has the barrier that orders doze before the look at the lists */
 	set_current_state(TASK_IDLE);
+	/* After the state, so that who takes doze away finds a sleep to end,
+	 * and before the look at the lists, see tx_wake().
+	 */
+	smp_store_mb(tx->doze, doze);
 	if (!tx_waiting(tx, many) && !kthread_should_stop()) {
 		schedule_timeout(timeout);
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WAKEUPS], 1);
@@ -655,6 +687,8 @@ int ip_vs_sync_tx_init(struct ip_vs_sync_tx *tx, unsigned int maxlen,
 	tx->w.buf = kvmalloc(size, GFP_KERNEL);
 	tx->w.limit = maxlen;
 	tx->w.syncid = syncid;
+	tx->tail = &tx->backlog;
+	tx->next_sift = jiffies;
 	tx->per_message = clamp(maxlen / IP_VS_SYNC_RECORD_USUAL, 1U,
 				(unsigned int)IP_VS_SYNC_RECORDS_MAX);
 	tx->enough = tx->per_message * WAKE_MESSAGES;

@@ -28,7 +28,7 @@
 
 #include "../ip_vs_sync_proto.h"
 
-#define MESSAGE_MAX	512	/* of those written down here */
+#define MESSAGE_MAX	256	/* of those written down here */
 #define RECORDS_MAX	3	/* likewise */
 
 #define SEED		20111122
