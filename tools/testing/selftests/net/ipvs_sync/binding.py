@@ -47,7 +47,7 @@ class Late(World):
 
 
 def tcp(flags=DROUTE, port=1000, server=NAT, virtual=f'{VIP}:80', **more):
-    return Record('tcp', f'10.1.0.2:{port}', virtual, server, flags=flags,
+    return Record('tcp', f'10.1.0.9:{port}', virtual, server, flags=flags,
                   state=wire.TCP_ESTABLISHED, timeout=300, **more)
 
 
@@ -118,7 +118,7 @@ def test_inet6():
     """IPv6 is bound late by an IPv6 transmitter"""
     with Late() as w:
         nat = f'[{HOLE6}]:8080'
-        record = Record('tcp', '[fd01::2]:1000', f'[{VIP6}]:80', nat,
+        record = Record('tcp', '[fd01::9]:1000', f'[{VIP6}]:80', nat,
                         flags=DROUTE, state=wire.TCP_ESTABLISHED,
                         timeout=300)
         w.inject(record)
@@ -132,7 +132,7 @@ def test_inet6():
 def test_udp():
     """UDP is bound late as well"""
     with Late() as w:
-        record = Record('udp', '10.1.0.2:1000', f'{VIP}:53', NAT,
+        record = Record('udp', '10.1.0.9:1000', f'{VIP}:53', NAT,
                         flags=DROUTE | wire.INACTIVE, timeout=300)
         w.inject(record)
         equal(w.sent_to(record), f'{VIP}:53')

@@ -62,7 +62,7 @@ class Mirror(World):
 
 def tcp(flags=0, port=1000, server=NAT, state=wire.TCP_ESTABLISHED, **more):
     vport = server.split(':')[1]
-    return Record('tcp', f'10.1.0.2:{port}', f'{VIP}:{vport}', server,
+    return Record('tcp', f'10.1.0.9:{port}', f'{VIP}:{vport}', server,
                   flags=flags, state=state, timeout=300, **more)
 
 

@@ -15,11 +15,12 @@ have a switch each; the devices are called after where they lead to:
   +--------+    +--------+    +--------+ .1 master, .12 backup,
        +--------| backup |--------+      .2 client or server
                 +--------+
-                                         VIP  10.1.0.1  fd01::1
-                                         HOLE 10.2.0.9  fd02::9
+                                         VIP   10.1.0.1 fd01::1
+                                         GHOST 10.1.0.9 fd01::9
+                                         HOLE  10.2.0.9 fd02::9
 
-Both directors take packets for VIP, the master answers for it. A real server
-at HOLE gets what is sent to it and never says a word.
+Both directors take packets for VIP, the master answers for it. There is
+nobody at GHOST and HOLE: a client and a server that a test speaks for.
 """
 
 import atexit
@@ -48,6 +49,7 @@ VIP, VIP6 = '10.1.0.1', 'fd01::1'
 CLIENT, CLIENT6 = '10.1.0.2', 'fd01::2'
 SERVER, SERVER6 = '10.2.0.2', 'fd02::2'
 HOLE, HOLE6 = '10.2.0.9', 'fd02::9'
+GHOST, GHOST6 = '10.1.0.9', 'fd01::9'
 
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS = 0x8913
@@ -210,7 +212,8 @@ class Namespace:
         for line in self.read('ip_vs_sync').splitlines():
             name, value = line.split()
             role, thread, name = name.split('.')
-            counts[role, int(thread), name] = int(value)
+            if thread.isdigit():
+                counts[role, int(thread), name] = int(value)
         return counts
 
     def count(self, name):
@@ -229,15 +232,18 @@ class Namespace:
 
     def conns(self):
         """The connections."""
+        # The two files list them in the same order; templates of an engine
+        # can have the same ends.
         engines = {}
         for line in self.read('ip_vs_conn').splitlines()[1:]:
             words = line.split()
-            engines[tuple(words[:7])] = words[9:]
+            engines.setdefault(tuple(words[:7]), []).append(words[9:])
         found = []
         for line in self.read('ip_vs_conn_sync').splitlines()[1:]:
             words = line.split()
+            engine = engines.get(tuple(words[:7])) or [[]]
             found.append(Connection(words[:8], words[8], words[9],
-                                    engines.get(tuple(words[:7]), [])))
+                                    engine.pop(0)))
         return found
 
     def conn(self, flow):
@@ -372,8 +378,10 @@ class World:
             ns.write('ipv4/conf/all/arp_ignore', 1)
             lines += [f'address add {VIP}/32 dev lo',
                       f'address add {VIP6}/128 dev lo']
-        lines += [f'neighbour replace {hole} lladdr 02:00:00:00:00:09 '
-                  'dev rear' for hole in (HOLE, HOLE6)]
+        for addr, device in ((HOLE, 'rear'), (HOLE6, 'rear'),
+                             (GHOST, 'front'), (GHOST6, 'front')):
+            lines.append(f'neighbour replace {addr} dev {device} '
+                         'lladdr 02:00:00:00:00:09')
         ns.ip(*lines)
 
     def edge(self, ns, device, net):
@@ -406,7 +414,7 @@ class World:
                         print(f'#   {ns.name}: {line}')
                 conns = ns.conns()
                 print(f'#   {ns.name}: {len(conns)} connections')
-                for conn in conns[:5]:
+                for conn in conns[:3]:
                     print(f'#   {ns.name}: {conn!r}')
             except OSError as err:
                 print(f'#   {ns.name}: {err}')
@@ -434,7 +442,7 @@ class World:
         """A client's flow through a director, from a port of its own."""
         inet6 = dst.startswith('[')
         addr = ipaddress.ip_address(client or
-                                    (CLIENT6 if inet6 else CLIENT))
+                                    (GHOST6 if inet6 else GHOST))
         return packet.Flow(self.front, (via or self.master).mac('front'),
                            protocol,
                            wire.join(addr, port or next(self.ports)), dst)

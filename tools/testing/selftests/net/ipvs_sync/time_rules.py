@@ -18,6 +18,7 @@ import lib
 from lib import HOLE, VIP, World, check, equal
 
 DNS = f'{VIP}:53'
+WALK = 16       # seconds in which the master looks at every connection once
 
 
 class Clock(World):
@@ -274,26 +275,55 @@ def test_half_first():
 
 
 def test_half_late():
-    """At the latest by the first packet after the half"""
+    """By each packet that comes later than that"""
     with Clock('3 0', udp=60) as w:
         flow = w.flow('udp', dst=DNS)
         sent = flow.send(times=3)
-        for gap in 40, 20, 20, 10, 50, 59:
+        for gap in 31, 40, 59, 50:
             time.sleep(gap)
             sent += flow.send()
-        equal(w.announcers(flow, sent)[1:], [4, 6, 8, 9])
+        equal(w.announcers(flow, sent)[1:], [4, 5, 6, 7])
 
 
 def test_half_unattended():
     """Even if the packet that restarts the timer is the last for long"""
     with Clock('3 0', udp=60) as w:
+        for wait in 5, 20, 28:
+            flow = w.flow('udp', dst=DNS)
+            flow.send(times=3)
+            time.sleep(wait)
+            flow.send()
+            time.sleep(50)
+            found = gaps(w, flow)
+            check(found and max(found) <= 30 + WALK,
+                  f'packet after {wait} s: gaps {found}')
+            for director in w.directors:
+                equal(director.state(flow), 'UDP', director.name)
+
+
+def test_half_long():
+    """The same for a connection whose timeout is long"""
+    with Clock() as w:
+        flow = w.flow('tcp')
+        flow.open()
+        time.sleep(300)
+        flow.send('A')
+        time.sleep(890)
+        found = gaps(w, flow)
+        check(found and max(found) <= 450 + WALK, f'gaps {found}')
+        for director in w.directors:
+            equal(director.state(flow), 'ESTABLISHED', director.name)
+
+
+def test_half_idle():
+    """A connection without packets is not announced again, it expires"""
+    with Clock('3 0', udp=60) as w:
         flow = w.flow('udp', dst=DNS)
         flow.send(times=3)
-        time.sleep(20)
-        flow.send()
-        time.sleep(45)          # the master holds it for 15 s more
-        equal(w.master.state(flow), 'UDP', 'master')
-        equal(w.backup.state(flow), 'UDP', 'backup')
+        time.sleep(62)
+        equal(len(w.told(flow)), 1)
+        for director in w.directors:
+            equal(director.state(flow), None, director.name)
 
 
 def test_half_state():
@@ -328,7 +358,7 @@ def persistent(w):
     for director in w.directors:
         director.ipvsadm(f'-A -t {VIP}:81 -s rr -p 120',
                          f'-a -t {VIP}:81 -r {HOLE} -m')
-    return 'tcp', f'{lib.CLIENT}:0', f'{VIP}:81'
+    return 'tcp', f'{lib.GHOST}:0', f'{VIP}:81'
 
 
 def test_template_held():

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# The verbs of this repository; "make" alone lists them.
+
+BASE ?= 6.12
+export BASE
+
+assemble := tools/assemble
+uml := $(CURDIR)/build/uml-$(BASE)
+
+# What tools/guest and tools/demo boot
+export GUEST_KERNEL := $(uml)/linux
+export STOCK_KERNEL := $(uml)-stock/linux
+
+compare := $(filter-out 0,$(COMPARE))
+
+help:
+	@echo 'make demo          kill a director under live connections, see them go on'
+	@echo 'make demo COMPARE=1'
+	@echo '                   the same with the stock kernel beside it'
+	@echo 'make test          unit tests and selftests, in guests'
+	@echo 'make lint          all that checks sources'
+	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
+	@echo 'make kernel        build build/uml-$(BASE)/linux from it'
+	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
+	@echo 'make series        write the patches for git am into build/series'
+	@echo 'make clean         remove what was built, but for the tree'
+	@echo 'make distclean     remove build/'
+	@echo
+	@echo 'BASE=6.12 is the kernel version to build on.'
+
+demo: kernel $(if $(compare),stock-kernel)
+	@$(assemble)/install guest
+	@tools/demo/demo $(if $(compare),--compare)
+
+test: kernel
+	@$(assemble)/install guest
+	@KERNEL=$(GUEST_KERNEL) tools/testing/selftests/net/ipvs_sync/run
+
+lint: tree
+	@$(assemble)/install kernel lint
+	@$(assemble)/lint
+
+tree:
+	@$(assemble)/install tree
+	@$(assemble)/base
+	@$(assemble)/tree
+
+kernel: tree
+	@$(assemble)/install kernel
+	@$(assemble)/kernel ours
+
+# After ours: it takes over what is the same.
+stock-kernel: kernel
+	@$(assemble)/kernel stock
+
+series: tree
+	@$(assemble)/patches
+
+clean:
+	rm -rf build/uml-* build/linux-*/uml build/linux-*-stock \
+		build/edited-* build/series build/demo build/guest
+
+distclean:
+	rm -rf build
+
+.PHONY: help demo test lint tree kernel stock-kernel series clean distclean
