@@ -71,14 +71,11 @@ static void seq_apply(struct ip_vs_seq *seq, const struct ip_vs_sync_seq *from)
 
 /* Make a connection say what the record says, and start its time anew. If this
  * director takes over, the first packet that comes here announces it, whatever
- * was announced before, see IP_VS_SYNC_NEVER. If it is a master at the same
- * time, what it has announced stays announced: two directors that both see a
- * flow must not answer each other's records.
+ * was announced before, see IP_VS_SYNC_NEVER.
  */
 static void conn_apply(struct ip_vs_conn *cp,
 		       const struct ip_vs_sync_record *rec)
 {
-	bool master = rcu_access_pointer(cp->ipvs->sync.master);
 	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
 
 	spin_lock_bh(&cp->lock);
@@ -88,8 +85,7 @@ static void conn_apply(struct ip_vs_conn *cp,
 	}
 	cp->state = rec->state;
 	cp->timeout = record_timeout(cp->ipvs, rec);
-	if (!master)
-		WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
+	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
 	WRITE_ONCE(cp->sync.pkts, threshold);
 	spin_unlock_bh(&cp->lock);
 	atomic_set(&cp->in_pkts, threshold);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KUnit tests of IPVS sync: when a connection is due, and where it goes
  *
- * - due, control: one row for each side of each boundary of each rule; every
- *   row is tried at several places of the clock, such that it wraps between
- *   the announcement and the packet in one of them
- * - packets: which packets of a connection announce it
- * - times: the same by the clock, in a connection that goes on and on
- * - words: what stands in sync_time
- * - race, hammer: CPUs that decide at the same time
+ * - due, control, walk: one row for each side of each boundary of each rule;
+ *   every row is tried at several places of the clock, such that it wraps
+ *   between the announcement and the packet in one of them
+ * - stream: which packets of a connection announce it
+ * - times, never: the same by the clock, in a connection that goes on and on
+ * - words, lease: what stands in sync_time, and how long it is good for
+ * - race, claim, hammered: CPUs that decide at the same time
  * - phase: what the states of the protocols mean
  * - hash, spread: which thread a flow belongs to
  */
@@ -262,6 +262,21 @@ static const struct due_row {
 	  0xffffffc3, EST, EST, true },
 	{ "wrapped, a period passed", COUNT(3, 50), 8, 0, LIFE, 0xfffffff0,
 	  0x22, EST, EST, true },
+
+	{ "about to wrap, just before", COUNT(3, 64), 8, 0, LIFE, 0xffffffc2,
+	  0xffffffc3, EST, EST, true },
+	{ "wrapped, below threshold", COUNT(3, 64), 8, 0, LIFE, 0xffffffc2, 1,
+	  EST, EST, true },
+	/* Another CPU was faster: its packet came later, and announced */
+	{ "overtaken", COUNT(3, 50), 8, 0, LIFE, 53, 52, EST, EST, false },
+	{ "overtaken at period", COUNT(3, 50), 8, 0, LIFE, 54, 53, EST, EST,
+	  false },
+	{ "overtaken, same jiffy", COUNT(3, 50), 0, 0, LIFE, 53, 52, EST, EST,
+	  false },
+	{ "overtaken, every packet", COUNT(0, 1), 8, 0, LIFE, 9, 8, EST, EST,
+	  false },
+	{ "overtaken, wrapping", COUNT(3, 64), 8, 0, LIFE, 0, 0xffffffff, EST,
+	  EST, false },
 
 	/* Half of the timeout */
 	{ "below half", COUNT(3, 0), LEASE - 1, 0, LIFE, 3, 4, EST, EST,
@@ -578,6 +593,88 @@ static void control_one(struct kunit *test)
 	}
 }
 
+/* A connection that the walk over the table finds. Its last packet came @later
+ * jiffies after it was announced.
+ */
+static const struct walk_row {
+	const char	*desc;
+	long		ago;
+	unsigned int	retry;
+	unsigned long	timeout;
+	long		later;
+	u16		last_state;
+	u16		state;
+	bool		due;
+} walk_rows[] = {
+	{ "no packet since, half", LEASE, 0, LIFE, 0, EST, EST, false },
+	{ "no packet since, end", LIFE, 0, LIFE, 0, EST, EST, false },
+	{ "less time than it had", LEASE, 0, LIFE, -HZ, EST, EST, false },
+	{ "packet right after", LEASE, 0, LIFE, 1, EST, EST, false },
+	{ "packet soon after", LEASE, 0, LIFE, HZ / 10, EST, EST, false },
+	{ "packet not so soon after", LEASE, 0, LIFE, HZ / 10 + 4, EST, EST,
+	  true },
+	{ "packet a second after", LEASE, 0, LIFE, HZ, EST, EST, true },
+	{ "the same, below half", LEASE - 1, 0, LIFE, HZ, EST, EST, false },
+	{ "the same, above half", LEASE + 1, 0, LIFE, HZ, EST, EST, true },
+	{ "the same, end", LIFE - 1, 0, LIFE, HZ, EST, EST, true },
+	{ "packet just before half", LEASE, 0, LIFE, LEASE - 1, EST, EST,
+	  true },
+	{ "packet just now", LEASE, 0, LIFE, LEASE, EST, EST, true },
+	{ "packet just now, below half", LEASE - 1, 0, LIFE, LEASE - 1, EST,
+	  EST, false },
+	{ "much later", LIFE, 0, LIFE, LIFE, EST, EST, true },
+	{ "retries made", LEASE, 3, LIFE, HZ, EST, EST, true },
+	{ "retries made, below half", LEASE - 1, 3, LIFE, HZ, EST, EST,
+	  false },
+	{ "retries made, no packet since", LEASE, 3, LIFE, 0, EST, EST,
+	  false },
+	{ "in the future", -4, 0, LIFE, HZ, EST, EST, false },
+	{ "closing, below half", 59 * HZ - 1, 0, 120 * HZ, HZ, FIN, FIN,
+	  false },
+	{ "closing, half", 59 * HZ, 0, 120 * HZ, HZ, FIN, FIN, true },
+	{ "closes", 8, 0, LIFE, 8, EST, FIN, true },
+	{ "closes, no packet since", 8, 0, LIFE, 0, EST, FIN, true },
+	{ "closes, same jiffy", 0, 3, LIFE, 0, FIN, TIME, true },
+	{ "opened, below half", 8, 0, LIFE, 8, FIN, EST, false },
+	{ "opened, half", LEASE, 0, LIFE, HZ, FIN, EST, false },
+	{ "opening", LEASE, 0, LIFE, HZ, EST, SYN, false },
+	{ "opening, as announced", LEASE, 0, LIFE, HZ, SYN, SYN, false },
+	{ "told by another director", LEASE, 0, LIFE, HZ, NEVER, EST, false },
+	{ "closing, told by another", LEASE, 0, LIFE, HZ, NEVER, FIN, false },
+};
+
+static void walk_desc(const struct walk_row *row, char *desc)
+{
+	strscpy(desc, row->desc, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(walk, walk_rows, walk_desc);
+
+static void walk_one(struct kunit *test)
+{
+	const struct walk_row *row = test->param_value;
+	struct ip_vs_sync_view v = {
+		.timeout	= row->timeout,
+		.state		= row->state,
+		.last_state	= row->last_state,
+		.phase		= tcp_phase_of(row->state),
+	};
+	unsigned long expires, next;
+	unsigned int i;
+	bool due;
+
+	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
+		v.sync_time = epochs[i] + row->retry;
+		v.now = epochs[i] + row->ago;
+		expires = epochs[i] + row->later + row->timeout;
+		next = v.sync_time;
+		due = ip_vs_sync_lease_due(&v, expires, &next);
+		KUNIT_EXPECT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
+		if (due && row->due)
+			expect_word(test, v.now, v.sync_time, next, 0);
+	}
+}
+
 /* What a connection remembers of an announcement */
 static void announced(struct ip_vs_sync_view *v, unsigned long next)
 {
@@ -748,11 +845,13 @@ static void times_packets(struct kunit *test)
 		v.now = start;
 		v.sync_time = start - 4;
 		KUNIT_ASSERT_TRUE(test, packet(&t->rules, &v));
-		for (n = 0; n < ARRAY_SIZE(t->at); v.now++)
+		for (n = 0; n < ARRAY_SIZE(t->at); v.now++) {
+			KUNIT_ASSERT_LE(test, v.now - start, t->at[n]);
 			if (packet(&t->rules, &v)) {
 				KUNIT_ASSERT_EQ(test, v.now - start, t->at[n]);
 				n++;
 			}
+		}
 	}
 }
 
@@ -1060,17 +1159,17 @@ static void claim_stale(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sync.state, FIN);
 }
 
-/* Threads that all claim the same long row of words, one after the other: each
- * word has one winner.
+/* Threads that all claim whatever word they find, until there have been enough
+ * of them: each word has had one winner.
  */
 #define HAMMERS		8
-#define HAMMER_WORDS	20000
+#define HAMMER_WORDS	1000000
 
 struct hammer {
 	struct ip_vs_sync_conn	*sync;
 	struct completion	*start;
 	struct completion	done;
-	unsigned long		first;
+	unsigned long		end;
 	unsigned long		wins;
 };
 
@@ -1080,12 +1179,9 @@ static int hammer(void *data)
 	struct hammer *h = data;
 
 	wait_for_completion(h->start);
-	v.sync_time = h->first;
-	while (v.pkts < HAMMER_WORDS) {
-		v.pkts++;
+	while ((v.sync_time = READ_ONCE(h->sync->sync_time)) != h->end) {
 		h->wins += ip_vs_sync_claim(h->sync, &v, v.sync_time + 4);
-		v.sync_time += 4;
-		if (v.pkts % 64 == 0)
+		if (++v.pkts % 1024 == 0)
 			cond_resched();
 	}
 	kthread_complete_and_exit(&h->done, 0);
@@ -1109,7 +1205,7 @@ static void hammered(struct kunit *test)
 	for (n = 0; n < HAMMERS; n++) {
 		h[n].sync = sync;
 		h[n].start = &start;
-		h[n].first = sync->sync_time;
+		h[n].end = sync->sync_time + 4UL * HAMMER_WORDS;
 		init_completion(&h[n].done);
 		task = kthread_run(hammer, &h[n], "ipvs_sync_test%u", n);
 		if (IS_ERR(task))
@@ -1384,6 +1480,7 @@ static void spread_even(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(due_one, due_gen_params),
 	KUNIT_CASE_PARAM(control_one, control_gen_params),
+	KUNIT_CASE_PARAM(walk_one, walk_gen_params),
 	KUNIT_CASE_PARAM(stream_packets, stream_gen_params),
 	KUNIT_CASE(stream_wrap),
 	KUNIT_CASE_PARAM(times_packets, times_gen_params),

@@ -19,7 +19,6 @@
 
 #include <kunit/test.h>
 #include <linux/errno.h>
-#include <linux/hex.h>
 #include <linux/in.h>
 #include <linux/kernel.h>
 #include <linux/prandom.h>
@@ -771,8 +770,8 @@ static void header_decode(struct kunit *test)
 }
 
 /* Records, good and bad ones. Those that are good bear as client port their
- * number in the message, from 1. A message ends with the first outcome that
- * leaves nothing to read.
+ * number in the message, from 1. What is behind a record that runs beyond the
+ * message is lost, and so it is where @lost says so.
  */
 #define OUTCOMES_MAX	4
 
@@ -800,6 +799,7 @@ static const struct sequel {
 	u8			count;
 	const char		*hex;
 	enum ip_vs_sync_reject	why[OUTCOMES_MAX];
+	bool			lost;
 } sequels[] = {
 	{
 		"all good", 1, 3, ONE TWO THREE,
@@ -840,25 +840,36 @@ static const struct sequel {
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED }
 	}, {
 		"size 0", 1, 2, V4("0000", BAD) TWO,
-		{ IP_VS_SYNC_R_RECORD_SIZE }
+		{ IP_VS_SYNC_R_RECORD_SIZE }, true
 	}, {
 		"size 1", 1, 2, V4("0001", BAD) TWO,
-		{ IP_VS_SYNC_R_RECORD_SIZE }
+		{ IP_VS_SYNC_R_RECORD_SIZE }, true
 	}, {
 		"size without addresses but one", 1, 2, V4("0017", BAD) TWO,
-		{ IP_VS_SYNC_R_RECORD_SIZE }
+		{ IP_VS_SYNC_R_RECORD_SIZE }, true
 	}, {
-		"size without addresses", 1, 2, V4("0018", BAD) TWO,
-		{ IP_VS_SYNC_R_RECORD_SIZE }
+		"size without addresses", 1, 2,
+		FIXED("00", "0018", "00000100", BAD) TWO,
+		{ IP_VS_SYNC_R_RECORD_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"size of IPv4 but one", 1, 2, V4("0023", BAD) TWO,
+		{ IP_VS_SYNC_R_RECORD_SIZE, IP_VS_SYNC_OK }
+	}, {
+		"size of IPv4 but one, at the end", 1, 1,
+		FIXED("00", "0023", "00000100", BAD)
+		"c0000201 c6336450 0a0102",
 		{ IP_VS_SYNC_R_RECORD_SIZE }
 	}, {
-		"size of IPv4 for IPv6", 1, 2, V6("0024", BAD) TWO,
+		"size of IPv4 for IPv6", 1, 2,
+		FIXED("01", "0024", "00000100", BAD) ADDRS4 TWO,
+		{ IP_VS_SYNC_R_RECORD_SIZE, IP_VS_SYNC_OK }
+	}, {
+		"size of IPv4 for IPv6, at the end", 1, 1,
+		FIXED("01", "0024", "00000100", BAD) ADDRS4,
 		{ IP_VS_SYNC_R_RECORD_SIZE }
 	}, {
 		"size of IPv6 but one", 1, 2, V6("0047", BAD) TWO,
-		{ IP_VS_SYNC_R_RECORD_SIZE }
+		{ IP_VS_SYNC_R_RECORD_SIZE, IP_VS_SYNC_OK }
 	}, {
 		"record version 1", 1, 3, ONE V4("1024", BAD) THREE,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_R_RECORD_VERSION, IP_VS_SYNC_OK }
@@ -907,6 +918,10 @@ static const struct sequel {
 		"option without length", 1, 2,
 		V4("0025", BAD) "45 000000" TWO,
 		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
+	}, {
+		"option without length, at the end", 1, 1,
+		V4("0025", BAD) "45",
+		{ IP_VS_SYNC_R_OPTION_SIZE }
 	}, {
 		"second option without length", 1, 2,
 		V4("0028", BAD) "45 01 ff 45" TWO,
@@ -1150,8 +1165,7 @@ static void sequel_decode(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, ip_vs_sync_read_record(&r, &rec), want);
 		if (want == IP_VS_SYNC_OK)
 			KUNIT_EXPECT_EQ(test, ntohs(rec.cport), i + 1);
-		if (want == IP_VS_SYNC_R_TRUNCATED ||
-		    want == IP_VS_SYNC_R_RECORD_SIZE)
+		if (want == IP_VS_SYNC_R_TRUNCATED || s->lost)
 			KUNIT_EXPECT_EQ(test, r.left, 0);
 		else
 			KUNIT_EXPECT_EQ(test, r.left, s->count - i - 1);
@@ -1403,6 +1417,40 @@ static void longest(struct kunit *test)
 	expect_record(test, 1, &got, &rec);
 }
 
+/* A record may be as long as 12 bits can say, if with options not known here */
+static void largest_size(struct kunit *test)
+{
+	unsigned int len, end = 8 + 4095;
+	struct ip_vs_sync_record rec;
+	struct ip_vs_sync_reader r;
+	u8 one[MESSAGE_MAX];
+	u8 *buf, *p;
+
+	buf = kunit_kzalloc(test, 8 + 4096 + 36, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	len = unhex(test, "00 00 0000 02 01 0000" V4("0fff", "0001"), buf);
+	/* 15 options of 2 + 255 bytes and one of 2 + 202 fill it up */
+	for (p = buf + len; p < buf + end; p += 2 + p[1]) {
+		p[0] = 0x45;
+		p[1] = min_t(unsigned int, buf + end - p - 2, 255);
+	}
+	KUNIT_ASSERT_TRUE(test, p == buf + end);
+	len = unhex(test, TWO, one);
+	memcpy(buf + 8 + 4096, one, len);
+	len += 8 + 4096;
+	set_size(buf, len);
+
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_open(&r, buf, len),
+			IP_VS_SYNC_OK);
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_record(&r, &rec),
+			IP_VS_SYNC_OK);
+	KUNIT_EXPECT_EQ(test, ntohs(rec.cport), 1);
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_record(&r, &rec),
+			IP_VS_SYNC_OK);
+	KUNIT_EXPECT_EQ(test, ntohs(rec.cport), 2);
+	KUNIT_EXPECT_EQ(test, r.left, 0);
+}
+
 /* What a message can not tell is refused, and the message goes on */
 static void refused(struct kunit *test)
 {
@@ -1643,6 +1691,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(count_v0),
 	KUNIT_CASE(count_v1),
 	KUNIT_CASE(longest),
+	KUNIT_CASE(largest_size),
 	KUNIT_CASE(refused),
 	KUNIT_CASE(v0_seq_follows_flags),
 	KUNIT_CASE(round_trip),

@@ -43,7 +43,7 @@ class Late(World):
         return found[0] if found else None
 
     def bound(self):
-        return self.backup.count('backup.bound_late')
+        return self.backup.count('bound_late')
 
 
 def tcp(flags=DROUTE, port=1000, server=NAT, virtual=f'{VIP}:80', **more):

@@ -101,10 +101,10 @@ def test_nooutput_update():
     """NOOUTPUT of an update is ignored too"""
     with Mirror() as w:
         w.services()
-        record = tcp()
-        w.inject(record, syncid=7)
-        record.flags = NOOUTPUT
         for version in 0, 1:
+            record = tcp(port=1000 + version)
+            w.inject(record, syncid=7)
+            record.flags = NOOUTPUT
             w.inject(record, syncid=7, version=version)
             equal(hex(w.flags(record) & NOOUTPUT), '0x0', f'v{version}')
 

@@ -195,7 +195,7 @@ class Namespace:
         """A file below /proc/net or, as sys/..., below /proc/sys/net."""
         path = f'/proc/sys/net/{name[4:]}' if name.startswith('sys/') else \
             f'/proc/thread-self/net/{name}'
-        with self, open(path, encoding='ascii') as file:
+        with self, open(path, encoding='latin-1') as file:
             return file.read()
 
     def carrier(self, device):
@@ -207,28 +207,30 @@ class Namespace:
         return flags & IFF_RUNNING
 
     def counts(self):
-        """/proc/net/ip_vs_sync by (role, thread, name)."""
-        counts = {}
-        for line in self.read('ip_vs_sync').splitlines():
-            name, value = line.split()
-            role, thread, name = name.split('.')
-            if thread.isdigit():
-                counts[role, int(thread), name] = int(value)
-        return counts
+        """/proc/net/ip_vs_sync, {name: value}."""
+        lines = (line.split() for line in
+                 self.read('ip_vs_sync').splitlines())
+        return {name: int(value) for name, value in lines}
 
     def count(self, name):
-        """Sum of a counter, 'role.name', over the threads."""
+        """A counter. That of all threads together for 'role.name'."""
+        counts = self.counts()
+        if name in counts:
+            return counts[name]
         role, name = name.split('.')
-        found = [value for key, value in self.counts().items()
-                 if key[0] == role and key[2] == name]
+        found = [value for key, value in counts.items()
+                 if re.fullmatch(rf'{role}\.\d+\.{name}', key)]
         check(found, f'{self.name}: no counter {role}.*.{name}')
         return sum(found)
 
     def rejects(self):
-        """The backup's reject counters that are not 0."""
-        return {key[2].removeprefix('reject_'): value
-                for key, value in self.counts().items()
-                if key[2].startswith('reject_') and value}
+        """The backup's reject counters that are not 0, {reason: count}."""
+        found = {}
+        for key, value in self.counts().items():
+            match = re.fullmatch(r'backup\.\d+\.reject_(\w+)', key)
+            if match and value:
+                found[match[1]] = found.get(match[1], 0) + value
+        return found
 
     def conns(self):
         """The connections."""
@@ -454,24 +456,26 @@ class World:
                            flow.protocol, server, flow.client)
         back.send(what, data, **more)
 
-    def inject(self, *records, ns=None, group=wire.GROUP, port=wire.PORT,
+    def inject(self, *records, to=None, group=wire.GROUP, port=wire.PORT,
                **how):
-        """Send the backup a message as if from the master, and wait until
-        it has read it. One of bytes is sent as it is.
+        """Send a backup a message from the director across the link, and
+        wait until it has read it. One of bytes is sent as it is.
         """
+        to = to or self.backup
         raw = [record for record in records if isinstance(record, bytes)]
         data = raw[0] if raw else wire.message(records, **how)
-        before = self.backup.count('backup.messages')
-        self.datagram(data, ns, group, port)
-        soon(lambda: self.backup.count('backup.messages') > before,
-             'the backup reads a message')
+        before = to.count('backup.messages')
+        self.datagram(data, to, group, port)
+        soon(lambda: to.count('backup.messages') > before,
+             f'{to.name} reads a message')
 
-    def datagram(self, data, ns=None, group=wire.GROUP, port=wire.PORT):
-        """Send a datagram to the group from the master's address."""
-        with ns or self.master:
+    def datagram(self, data, to=None, group=wire.GROUP, port=wire.PORT):
+        """Send a datagram to the group from across the link."""
+        ns = self.backup if to is self.master else self.master
+        with ns:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
-                                socket.inet_aton((ns or self.master).sync))
+                                socket.inet_aton(ns.sync))
                 sock.sendto(data, (group, port))
 
 

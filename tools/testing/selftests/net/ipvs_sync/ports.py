@@ -31,7 +31,9 @@ class Ports(World):
         """Numbers of a daemon's threads, by their names."""
         ns = {'m': self.master, 'b': self.backup}[role]
         name = {'m': 'master', 'b': 'backup'}[role]
-        counted = sorted({key[1] for key in ns.counts() if key[0] == name})
+        counted = sorted(int(key.split('.')[1]) for key in ns.counts()
+                         if key.startswith(name) and
+                         key.endswith('.messages'))
         running = sorted(int(thread.split(':')[2])
                          for thread in lib.threads()
                          if thread.startswith(f'ipvs-{role}'))
@@ -87,7 +89,7 @@ def number(ports):
              'all are on the backup')
         for role, director in ('master', w.master), ('backup', w.backup):
             for thread in range(ports):
-                count = director.counts()[role, thread, 'messages']
+                count = director.count(f'{role}.{thread}.messages')
                 equal(count > 0, 8848 + thread in used,
                       f'{role} thread {thread} had messages')
 

@@ -320,7 +320,7 @@ def test_half_idle():
     with Clock('3 0', udp=60) as w:
         flow = w.flow('udp', dst=DNS)
         flow.send(times=3)
-        time.sleep(62)
+        time.sleep(70)          # timers of a minute are not exact
         equal(len(w.told(flow)), 1)
         for director in w.directors:
             equal(director.state(flow), None, director.name)

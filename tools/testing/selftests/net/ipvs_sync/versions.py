@@ -112,7 +112,7 @@ def test_inet6_version_0():
         inet.open()
         time.sleep(0.1)
         equal([r.flow() for r in ear.records()], [inet.key()])
-        equal(w.master.count('master.not_expressible'), 1)
+        equal(w.master.count('master.untold'), 1)
 
 
 def test_switch():
