@@ -154,10 +154,10 @@ static int backup_thread_init(struct netns_ipvs *ipvs,
 
 static int master_start(struct netns_ipvs *ipvs,
 			const struct ipvs_sync_daemon_cfg *c,
-			struct net_device *dev)
+			struct net_device *dev, unsigned int threads)
 {
-	unsigned int id, threads = sync_threads(&ipvs->sync.knobs);
 	struct ip_vs_sync_master *m;
+	unsigned int id;
 	int ret;
 
 	m = kzalloc(struct_size(m, tx, threads), GFP_KERNEL);
@@ -181,10 +181,10 @@ static int master_start(struct netns_ipvs *ipvs,
 
 static int backup_start(struct netns_ipvs *ipvs,
 			const struct ipvs_sync_daemon_cfg *c,
-			struct net_device *dev)
+			struct net_device *dev, unsigned int threads)
 {
-	unsigned int id, threads = sync_threads(&ipvs->sync.knobs);
 	struct ip_vs_sync_backup *b;
+	unsigned int id;
 	int ret;
 
 	b = kzalloc(struct_size(b, rx, threads), GFP_KERNEL);
@@ -212,8 +212,8 @@ static int backup_start(struct netns_ipvs *ipvs,
  * @state:	%IP_VS_STATE_MASTER or %IP_VS_STATE_BACKUP
  *
  * Context: process, may sleep, takes RTNL.
- * Return: 0, -EINVAL for an unknown @state or a syncid that does not fit the
- * wire, -ENODEV without the interface, -EEXIST when the daemon runs already,
+ * Return: 0, -EINVAL for an unknown @state, a syncid that does not fit the
+ * wire or a port that leaves none for the last thread, -ENODEV without the interface, -EEXIST when the daemon runs already,
  * or what kept the threads or sockets from being set up.
  */
 int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
@@ -221,6 +221,7 @@ int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
 {
 	struct ip_vs_sync_net *sync = &ipvs->sync;
 	struct net_device *dev;
+	unsigned int threads;
 	int ret;
 
 	if (state != IP_VS_STATE_MASTER && state != IP_VS_STATE_BACKUP)
@@ -241,10 +242,17 @@ int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
 	if (sync->state & state)
 		goto out_dev;
 	complete_cfg(c, dev, state);
+	threads = sync_threads(&sync->knobs);
+	if (c->mcast_port + threads - 1 > U16_MAX) {
+		pr_err("sync: no %u ports from %u on\n", threads,
+		       c->mcast_port);
+		ret = -EINVAL;
+		goto out_dev;
+	}
 	if (state == IP_VS_STATE_MASTER)
-		ret = master_start(ipvs, c, dev);
+		ret = master_start(ipvs, c, dev, threads);
 	else
-		ret = backup_start(ipvs, c, dev);
+		ret = backup_start(ipvs, c, dev, threads);
 	if (ret) {
 		pr_err("sync: daemon not started, error %d\n", ret);
 		goto out_dev;

@@ -38,7 +38,8 @@ struct task_struct;
  * @IP_VS_SYNC_TX_BLOCKED:	sends put off because the socket was full
  * @IP_VS_SYNC_TX_ERRORS:	sends put off because of another error
  * @IP_VS_SYNC_TX_EXPIRED:	connections gone before they were sent
- * @IP_VS_SYNC_TX_WITHDRAWN:	connections back in an opening state, not sent
+ * @IP_VS_SYNC_TX_WITHDRAWN:	connections back in an opening state and
+ *				templates without a server, not sent
  * @IP_VS_SYNC_TX_UNTOLD:	connections that the format can not tell, not
  *				sent: IPv6 in version 0, mixed families
  * @IP_VS_SYNC_TX_TOO_BIG:	records lost in messages that the path refuses
@@ -127,6 +128,7 @@ enum ip_vs_sync_doze {
  * @backlog:	taken from @queue, not encoded yet, oldest first
  * @tail:	where the next one is linked to @backlog
  * @backlog_len: connections in @backlog
+ * @failing:	the last attempt to send met an error, and it was logged
  * @next_sift:	jiffies when @backlog is next searched for the dead
  * @w:		message being built
  * @counts:	&enum ip_vs_sync_tx_count
@@ -149,6 +151,7 @@ struct ip_vs_sync_tx {
 	struct llist_node		*backlog;
 	struct llist_node		**tail;
 	unsigned long			backlog_len;
+	bool				failing;
 	unsigned long			next_sift;
 	struct ip_vs_sync_writer	w;
 	unsigned long			counts[IP_VS_SYNC_TX_COUNTS];

@@ -177,13 +177,15 @@ static bool same_server(const struct ip_vs_conn *cp,
 }
 
 /* The master says that a flow goes to another server than it does here. Its
- * last word on the old connection may come after the first on the new one. A
+ * last words on the old connection may come after the first on the new one. A
  * template that this director gives out as a master is its own affair.
  */
-static bool may_replace(const struct ip_vs_conn *cp, u32 flags)
+static bool may_replace(const struct ip_vs_conn *cp,
+			const struct ip_vs_sync_record *rec)
 {
-	if (!(flags & IP_VS_CONN_F_TEMPLATE))
-		return !(flags & IP_VS_CONN_F_INACTIVE);
+	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE))
+		return ip_vs_sync_phase(rec->protocol, 0, rec->state) !=
+		       IP_VS_SYNC_TURN;
 	return cp->flags & IP_VS_CONN_F_SYNC ||
 	       !rcu_access_pointer(cp->ipvs->sync.master);
 }
@@ -200,7 +202,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 	else
 		cp = ip_vs_conn_in_get(param);
 	if (cp && !same_server(cp, rec)) {
-		if (!may_replace(cp, flags)) {
+		if (!may_replace(cp, rec)) {
 			__ip_vs_conn_put(cp);
 			return IP_VS_SYNC_R_STALE;
 		}

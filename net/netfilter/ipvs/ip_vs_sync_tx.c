@@ -470,6 +470,26 @@ static void seq_record(const struct ip_vs_seq *seq, struct ip_vs_sync_seq *to)
 	to->previous_delta = seq->previous_delta;
 }
 
+/* Seconds that a backup is to keep a connection. What controls others has its
+ * timer set again when it runs out; a backup must outlast that, by as much as
+ * the timer wheel may round up.
+ */
+static u32 told_timeout(struct ip_vs_conn *cp)
+{
+	unsigned long timeout = cp->timeout;
+
+	if (atomic_read(&cp->n_control))
+		timeout += timeout / 8 + HZ;
+	return timeout / HZ;
+}
+
+/* ip_vs_check_template() leaves this of a template that lost its server */
+static bool is_invalid_template(const struct ip_vs_conn *cp)
+{
+	return cp->flags & IP_VS_CONN_F_TEMPLATE && !cp->cport &&
+	       cp->vport == htons(0xffff);
+}
+
 /* What a connection is now. Called under RCU.
  * Return: false when it is not to be told.
  */
@@ -482,7 +502,7 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	rec->state = cp->state;
 	rec->flags = cp->flags & ~IP_VS_CONN_F_HASHED;
 	if (ip_vs_sync_phase(cp->protocol, rec->flags, rec->state) ==
-	    IP_VS_SYNC_HELD) {
+	    IP_VS_SYNC_HELD || is_invalid_template(cp)) {
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WITHDRAWN], 1);
 		return false;
 	}
@@ -495,7 +515,7 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	rec->vport = cp->vport;
 	rec->dport = cp->dport;
 	rec->fwmark = cp->fwmark;
-	rec->timeout = cp->timeout / HZ;
+	rec->timeout = told_timeout(cp);
 	rec->caddr = cp->caddr;
 	rec->vaddr = cp->vaddr;
 	rec->daddr = cp->daddr;
@@ -534,12 +554,24 @@ static void tx_wait(struct ip_vs_sync_tx *tx, int err)
 						 kthread_should_stop(), HZ);
 	} else {
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_ERRORS], 1);
-		IP_VS_ERR_RL("sync: sending failed, error %d, trying again\n",
-			     err);
+		if (!tx->failing)
+			pr_warn("sync: can not send, error %d, trying on\n",
+				err);
+		tx->failing = true;
 		wait_event_interruptible_timeout(*sk_sleep(sk),
 						 kthread_should_stop(),
 						 RETRY_DELAY);
 	}
+}
+
+/* A message is out, the backlog follows */
+static void tx_unblocked(struct ip_vs_sync_tx *tx)
+{
+	if (tx->held)
+		WRITE_ONCE(tx->held, tx->backlog_len);
+	if (tx->failing)
+		pr_info("sync: sending again\n");
+	tx->failing = false;
 }
 
 static void tx_send(struct ip_vs_sync_tx *tx)
@@ -567,6 +599,7 @@ static void tx_send(struct ip_vs_sync_tx *tx)
 		}
 		tx_wait(tx, ret);
 	}
+	tx_unblocked(tx);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);

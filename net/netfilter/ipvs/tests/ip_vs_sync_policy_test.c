@@ -451,7 +451,7 @@ static void due_one(struct kunit *test)
 		v.now = epochs[i] + row->ago;
 		next = v.sync_time;
 		due = ip_vs_sync_due(&row->rules, &v, &next);
-		KUNIT_EXPECT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
+		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
 		if (due && row->due)
 			expect_word(test, v.now, v.sync_time, next, row->next);
 	}
@@ -586,7 +586,7 @@ static void control_one(struct kunit *test)
 		next = v.sync_time;
 		due = ip_vs_sync_control_due(&row->rules, &v, row->with,
 					     &next);
-		KUNIT_EXPECT_EQ_MSG(test, due, row->due, "at %#lx, %u to %u",
+		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx, %u to %u",
 				    v.now, v.last_pkts, v.pkts);
 		if (due && row->due)
 			expect_word(test, v.now, v.sync_time, next, row->next);
@@ -669,7 +669,7 @@ static void walk_one(struct kunit *test)
 		expires = epochs[i] + row->later + row->timeout;
 		next = v.sync_time;
 		due = ip_vs_sync_lease_due(&v, expires, &next);
-		KUNIT_EXPECT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
+		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
 		if (due && row->due)
 			expect_word(test, v.now, v.sync_time, next, 0);
 	}
@@ -927,9 +927,9 @@ static void never_ahead(struct kunit *test)
 		v.last_state = NEVER;
 		for (j = 0; j < 20000; j++)
 			KUNIT_ASSERT_TRUE(test, packet(&often, &v));
-		KUNIT_EXPECT_FALSE(test, packet(&rarely, &v));
+		KUNIT_ASSERT_FALSE(test, packet(&rarely, &v));
 		v.now += LIFE / 2;
-		KUNIT_EXPECT_TRUE(test, packet(&rarely, &v));
+		KUNIT_ASSERT_TRUE(test, packet(&rarely, &v));
 	}
 }
 

@@ -319,7 +319,7 @@ def test_latest():
 def test_expires():
     """A connection that waits expires on time"""
     with Quick() as w:
-        w.master.run('ipvsadm', '--set', '0', '0', '3')
+        w.master.run('ipvsadm', '--set', '0', '0', '5')
         w.block()
         flows = [w.flow('udp', dst=DNS) for _ in range(20)]
         for flow in flows:
@@ -328,9 +328,10 @@ def test_expires():
         soon(lambda: w.master.count('master.waiting') == 20, 'they wait')
         equal(len(w.master.conns()), 21)
         stays(lambda: len(w.master.conns()) >= 20, 'they live', 1.5)
-        soon(lambda: not w.master.conns(), 'all expired', 8)
+        soon(lambda: not w.master.conns(), 'all expired', 20)
         took = time.monotonic() - start
-        check(2.5 < took < 6, f'after {took:.1f} s of 3')
+        # Not the minute more that a reference would give them
+        check(4.5 < took < 15, f'after {took:.1f} s of 5')
         equal(w.master.dest(f'{HOLE}:53'), (0, 0))
         soon(lambda: w.master.count('master.expired_waiting') == 20,
              'their memory is freed')
