@@ -213,8 +213,9 @@ static int backup_start(struct netns_ipvs *ipvs,
  *
  * Context: process, may sleep, takes RTNL.
  * Return: 0, -EINVAL for an unknown @state, a syncid that does not fit the
- * wire or a port that leaves none for the last thread, -ENODEV without the interface, -EEXIST when the daemon runs already,
- * or what kept the threads or sockets from being set up.
+ * wire or a port that leaves none for the last thread, -ENODEV without the
+ * interface, -EEXIST when the daemon runs already, or what kept the threads or
+ * sockets from being set up.
  */
 int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
 		     int state)
