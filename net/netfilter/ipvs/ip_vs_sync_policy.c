@@ -32,8 +32,11 @@
 
 #include "ip_vs_sync_policy.h"
 
+/* From one value of sync_time to the next, retries apart */
+#define STEP		(IP_VS_SYNC_RETRY_MASK + 1)
+
 /* A packet that follows an announcement so soon is not worth another one */
-#define LEASE_SLACK	(HZ / 10 + IP_VS_SYNC_RETRY_MASK)
+#define LEASE_SLACK	(HZ / 10 + STEP)
 
 /* Jiffies since the last announcement; sync_time may be a few jiffies ahead */
 static unsigned long elapsed(const struct ip_vs_sync_view *v)
@@ -48,20 +51,20 @@ static unsigned long elapsed(const struct ip_vs_sync_view *v)
  * @now:	jiffies
  * @sync_time:	the word as it was read
  *
- * The result always differs from @sync_time: two announcements within the
- * resolution of the word move it into the future by one step, so that a
- * compare-and-exchange still has a single winner.
+ * The result always differs from @sync_time, so that a compare-and-exchange
+ * has a single winner: of two announcements within the resolution of the word
+ * the second gets the next step, and the third the first again. It is never
+ * further ahead than that, however often a connection is announced.
  *
  * Context: any.
  * Return: the word to exchange for @sync_time, with a retry count of 0.
  */
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
 {
-	unsigned long last = sync_time & ~IP_VS_SYNC_RETRY_MASK;
 	unsigned long next = now & ~IP_VS_SYNC_RETRY_MASK;
 
-	if ((long)(next - last) <= 0)
-		next = last + IP_VS_SYNC_RETRY_MASK + 1;
+	if (next == (sync_time & ~IP_VS_SYNC_RETRY_MASK))
+		next += STEP;
 	return next;
 }
 
@@ -69,31 +72,34 @@ unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
  * ip_vs_sync_lease() - how long an announcement may be relied on
  * @timeout:	jiffies that the backup keeps the connection from then on
  *
- * Half of the timeout, less a second (or less than that where the timeout is
- * short), so that who sends about once a second is announced before and not
- * after the half.
+ * Half of the timeout, less a second and what sync_time may be off (or less
+ * than that where the timeout is short), so that who sends once a second is
+ * announced before and not after the half.
  *
  * Context: any.
  * Return: jiffies after which the next packet announces again.
  */
 unsigned long ip_vs_sync_lease(unsigned long timeout)
 {
-	unsigned long margin = timeout / 16;
+	unsigned long margin = timeout / 8;
 
-	return timeout / 2 - (margin < HZ ? margin : HZ);
+	return timeout / 2 - (margin < HZ + 2 * STEP ? margin : HZ + 2 * STEP);
 }
 
 /* Is there a count among threshold, threshold + period, threshold + 2 * period
- * ... that came after the last announcement? Holds across a wrap of the count.
+ * ... that came after the last announcement? Holds across a wrap of the count,
+ * and for a packet that another CPU has overtaken.
  */
 static bool period_passed(const struct ip_vs_sync_rules *rules,
 			  const struct ip_vs_sync_view *v)
 {
 	u32 ahead = rules->period - rules->threshold % rules->period;
+	s32 since = v->pkts - v->last_pkts;
 
-	if (v->pkts - v->last_pkts >= rules->period)
-		return true;
-	return (v->pkts + ahead) / rules->period !=
+	if (since <= 0)
+		return false;
+	return (u32)since >= rules->period ||
+	       (v->pkts + ahead) / rules->period !=
 	       (v->last_pkts + ahead) / rules->period;
 }
 

@@ -127,13 +127,19 @@ static u8 *put_option(u8 *p, u8 type, const void *data, u8 len)
 	return p + len;
 }
 
+/* A version 0 receiver goes by the flags alone */
+static bool has_seq_v0(const struct ip_vs_sync_record *rec)
+{
+	return rec->flags & IP_VS_CONN_F_SEQ_MASK;
+}
+
 static unsigned int record_len(u8 version, const struct ip_vs_sync_record *rec)
 {
 	unsigned int len;
 
 	if (!version)
 		return sizeof(struct rec_v0) +
-		       (rec->has_seq ? sizeof(struct seq_v1) : 0);
+		       (has_seq_v0(rec) ? sizeof(struct seq_v1) : 0);
 
 	len = sizeof(struct rec_v1) + 3 * addr_len(rec->af);
 	if (rec->has_seq)
@@ -164,7 +170,7 @@ static void write_v0(u8 *p, const struct ip_vs_sync_record *rec)
 	/* Version 0 never gave these a byte order: they go as they lie in
 	 * the sender's memory.
 	 */
-	if (rec->has_seq) {
+	if (has_seq_v0(rec)) {
 		memcpy(p, &rec->in_seq, sizeof(rec->in_seq));
 		p += sizeof(rec->in_seq);
 		memcpy(p, &rec->out_seq, sizeof(rec->out_seq));
@@ -241,7 +247,7 @@ int ip_vs_sync_write_record(struct ip_vs_sync_writer *w,
 	unsigned int len = record_len(w->version, rec);
 	unsigned int start = w->version ? ALIGN4(w->len) : w->len;
 
-	if (!w->version && rec->af != AF_INET)
+	if (rec->af != AF_INET && (!w->version || rec->af != AF_INET6))
 		return -EAFNOSUPPORT;
 	if (rec->pe_name_len > IP_VS_PENAME_MAXLEN)
 		return -EMSGSIZE;
@@ -359,7 +365,7 @@ static enum ip_vs_sync_reject read_v0(struct ip_vs_sync_reader *r,
 		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
 	memcpy(&w, p, sizeof(w));
 	rec->flags = __be16_to_cpu(w.flags);
-	if (rec->flags & IP_VS_CONN_F_SEQ_MASK)
+	if (has_seq_v0(rec))
 		len += sizeof(struct seq_v1);
 	if (len > r->len - r->pos)
 		return lose_rest(r, IP_VS_SYNC_R_TRUNCATED);
@@ -374,7 +380,7 @@ static enum ip_vs_sync_reject read_v0(struct ip_vs_sync_reader *r,
 	rec->caddr.ip = w.caddr;
 	rec->vaddr.ip = w.vaddr;
 	rec->daddr.ip = w.daddr;
-	if (rec->flags & IP_VS_CONN_F_SEQ_MASK) {
+	if (has_seq_v0(rec)) {
 		p += sizeof(w);
 		memcpy(&rec->in_seq, p, sizeof(rec->in_seq));
 		p += sizeof(rec->in_seq);

@@ -620,28 +620,37 @@ static void tx_add(struct ip_vs_sync_tx *tx,
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_UNTOLD], 1);
 }
 
-/* Send all that is pending */
-static void tx_flush(struct ip_vs_sync_tx *tx)
+/* Take one connection off the backlog and add it to the message */
+static void tx_encode(struct ip_vs_sync_tx *tx)
 {
 	struct ip_vs_sync_record rec;
 	struct ip_vs_conn *cp;
 	bool told;
 
+	rcu_read_lock();
+	cp = tx_next(tx);
+	told = cp && tx_record(tx, cp, &rec);
+	rcu_read_unlock();
+	if (!cp)
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
+	if (told)
+		tx_add(tx, &rec);
+}
+
+/* Send all that is pending */
+static void tx_flush(struct ip_vs_sync_tx *tx)
+{
 	tx_take(tx);
 	ip_vs_sync_write_open(&tx->w, READ_ONCE(tx->ipvs->sync.knobs.version),
 			      tx->w.syncid);
+	/* Sending adds to the backlog when it has to wait */
 	while (tx->backlog) {
-		rcu_read_lock();
-		cp = tx_next(tx);
-		told = cp && tx_record(tx, cp, &rec);
-		rcu_read_unlock();
-		if (!cp)
-			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
-		if (told)
-			tx_add(tx, &rec);
-		cond_resched();
+		while (tx->backlog) {
+			tx_encode(tx);
+			cond_resched();
+		}
+		tx_send(tx);
 	}
-	tx_send(tx);
 	if (tx->held)
 		WRITE_ONCE(tx->held, 0);
 }

@@ -628,6 +628,8 @@ static const struct walk_row {
 	  false },
 	{ "retries made, no packet since", LEASE, 3, LIFE, 0, EST, EST,
 	  false },
+	{ "retries made, packet not so soon after", LEASE, 3, LIFE,
+	  HZ / 10 + 4, EST, EST, true },
 	{ "in the future", -4, 0, LIFE, HZ, EST, EST, false },
 	{ "closing, below half", 59 * HZ - 1, 0, 120 * HZ, HZ, FIN, FIN,
 	  false },
@@ -1163,7 +1165,7 @@ static void claim_stale(struct kunit *test)
  * of them: each word has had one winner.
  */
 #define HAMMERS		8
-#define HAMMER_WORDS	1000000
+#define HAMMER_WORDS	4000000
 
 struct hammer {
 	struct ip_vs_sync_conn	*sync;
