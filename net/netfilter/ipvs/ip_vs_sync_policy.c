@@ -32,13 +32,10 @@
 
 #include "ip_vs_sync_policy.h"
 
-/* From one value of sync_time to the next, retries apart */
-#define STEP		(IP_VS_SYNC_RETRY_MASK + 1)
-
 /* A packet that follows an announcement so soon is not worth another one */
-#define LEASE_SLACK	(HZ / 10 + STEP)
+#define LEASE_SLACK	(HZ / 10 + IP_VS_SYNC_RETRY_MASK)
 
-/* Jiffies since the last announcement; sync_time may be a few jiffies ahead */
+/* Jiffies since the last announcement; jiffies may have been read before it */
 static unsigned long elapsed(const struct ip_vs_sync_view *v)
 {
 	long diff = v->now - (v->sync_time & ~IP_VS_SYNC_RETRY_MASK);
@@ -53,8 +50,8 @@ static unsigned long elapsed(const struct ip_vs_sync_view *v)
  *
  * The result always differs from @sync_time, so that a compare-and-exchange
  * has a single winner: of two announcements within the resolution of the word
- * the second gets the next step, and the third the first again. It is never
- * further ahead than that, however often a connection is announced.
+ * the second gets the step before, and the third the first again. It is never
+ * ahead of the clock nor far behind, however often a connection is announced.
  *
  * Context: any.
  * Return: the word to exchange for @sync_time, with a retry count of 0.
@@ -64,7 +61,7 @@ unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
 	unsigned long next = now & ~IP_VS_SYNC_RETRY_MASK;
 
 	if (next == (sync_time & ~IP_VS_SYNC_RETRY_MASK))
-		next += STEP;
+		next -= IP_VS_SYNC_RETRY_MASK + 1;
 	return next;
 }
 
@@ -72,18 +69,18 @@ unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
  * ip_vs_sync_lease() - how long an announcement may be relied on
  * @timeout:	jiffies that the backup keeps the connection from then on
  *
- * Half of the timeout, less a second and what sync_time may be off (or less
- * than that where the timeout is short), so that who sends once a second is
- * announced before and not after the half.
+ * Half of the timeout, less a second (or less than that where the timeout is
+ * short), so that who sends about once a second is announced before and not
+ * after the half.
  *
  * Context: any.
  * Return: jiffies after which the next packet announces again.
  */
 unsigned long ip_vs_sync_lease(unsigned long timeout)
 {
-	unsigned long margin = timeout / 8;
+	unsigned long margin = timeout / 16;
 
-	return timeout / 2 - (margin < HZ + 2 * STEP ? margin : HZ + 2 * STEP);
+	return timeout / 2 - (margin < HZ ? margin : HZ);
 }
 
 /* Is there a count among threshold, threshold + period, threshold + 2 * period
@@ -94,12 +91,10 @@ static bool period_passed(const struct ip_vs_sync_rules *rules,
 			  const struct ip_vs_sync_view *v)
 {
 	u32 ahead = rules->period - rules->threshold % rules->period;
-	s32 since = v->pkts - v->last_pkts;
 
-	if (since <= 0)
+	if ((s32)(v->pkts - v->last_pkts) <= 0)
 		return false;
-	return (u32)since >= rules->period ||
-	       (v->pkts + ahead) / rules->period !=
+	return (v->pkts + ahead) / rules->period !=
 	       (v->last_pkts + ahead) / rules->period;
 }
 
