@@ -270,7 +270,8 @@ static const struct ip_vs_sync_record ftp4_out = {
 }
 
 static const struct ip_vs_sync_record sip4_1 = PERSISTENT("\xff\x00", "sip");
-static const struct ip_vs_sync_record sip4_2 = PERSISTENT("\x01\x80\x7f", "sip");
+static const struct ip_vs_sync_record sip4_2 =
+	PERSISTENT("\x01\x80\x7f", "sip");
 static const struct ip_vs_sync_record sip4_3 = PERSISTENT("\x40", "ab");
 static const struct ip_vs_sync_record sip4_0 = PERSISTENT("\x02", "sip");
 static const struct ip_vs_sync_record sip4_16 = PERSISTENT("call", NAME_16);
