@@ -34,7 +34,7 @@ demo: kernel $(if $(compare),stock-kernel)
 
 test: kernel
 	@$(assemble)/install guest
-	@KERNEL=$(GUEST_KERNEL) tools/testing/selftests/net/ipvs_sync/run
+	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
 
 lint: tree
 	@$(assemble)/install kernel lint
