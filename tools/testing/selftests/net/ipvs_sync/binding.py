@@ -159,25 +159,36 @@ def test_mark():
         equal(w.sent_to(record), nat)
 
 
-def test_template():
-    """A template is bound late and then chooses the server"""
+def template(how):
+    """A template comes early; after how(w, template), new connections of
+    its client must go to its server.
+    """
     with Late() as w:
         # Of many servers, which the scheduler would all use in turn.
         servers = [f'{HOLE}:80', '10.2.0.3:80', '10.2.0.4:80']
-        w.inject(Record('tcp', '10.1.0.7:0', f'{VIP}:80', servers[2],
-                        flags=wire.TEMPLATE | DROUTE,
-                        state=wire.TEMPLATE_ASSURED, timeout=300))
+        early = Record('tcp', '10.1.0.7:0', f'{VIP}:80', servers[2],
+                       flags=wire.TEMPLATE | DROUTE,
+                       state=wire.TEMPLATE_ASSURED, timeout=300)
+        w.inject(early)
         w.backup.ipvsadm(f'-A -t {VIP}:80 -s rr -p 300',
                          *(f'-a -t {VIP}:80 -r {server} -m'
                            for server in servers))
-        w.inject(Record('tcp', '10.1.0.7:0', f'{VIP}:80', servers[2],
-                        flags=wire.TEMPLATE | DROUTE,
-                        state=wire.TEMPLATE_ASSURED, timeout=300))
-        equal(w.bound(), 1)
+        how(w, early)
         for _ in range(4):
             flow = w.flow('tcp', client='10.1.0.7', via=w.backup)
             flow.open()
             equal(w.backup.conn(flow).server, servers[2])
+        equal(w.bound(), 1)
+
+
+def test_template_update():
+    """A template is bound by the next message and then chooses the server"""
+    template(lambda w, early: w.inject(early))
+
+
+def test_template_packet():
+    """A template is bound when it is needed"""
+    template(lambda w, early: None)
 
 
 FTP = f'{HOLE}:21'

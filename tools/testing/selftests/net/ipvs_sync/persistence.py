@@ -248,6 +248,22 @@ def test_template_moved():
         equal(str(w.server_of(flow, w.backup)), SERVERS[-1])
 
 
+def test_template_own():
+    """A backup that is master too keeps the templates it gave out"""
+    with Sticky() as w:
+        w.persistent(f'-t {VIP}', '-p 300', port=':80')
+        w.backup.start('master')
+        w.backup.start('backup')
+        flow, = w.clients(1)
+        server = w.server_of(flow, w.backup)
+        other = next(s for s in SERVERS if s != str(server))
+        w.inject(Record('tcp', f'{flow.src}:0', f'{VIP}:80', f'{other}:80',
+                        flags=TEMPLATE, state=wire.TEMPLATE_ASSURED,
+                        timeout=300))
+        equal(w.backup.rejects(), {'stale': 1})
+        equal(w.server_of(w.again(flow), w.backup), server)
+
+
 def test_persist_mode():
     """With sync_persist_mode only templates are told"""
     with Sticky() as w:

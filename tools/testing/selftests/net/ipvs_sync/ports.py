@@ -194,6 +194,23 @@ def test_socket_taken():
         equal(w.threads('b'), [0, 1, 2, 3])
 
 
+def test_last_port():
+    """There must be a port for the last thread"""
+    with Ports() as w:
+        w.backup.start('backup', '--mcast-port', '65535')
+        w.backup.stop('backup')
+        w.sysctl(sync_ports=4)
+        for port, good in (65533, False), (65532, True):
+            for role in 'master', 'backup':
+                out = w.backup.run('ipvsadm', '--start-daemon', role,
+                                   '--mcast-interface', 'sync',
+                                   '--mcast-port', str(port), ok=False)
+                equal(out == '', good, f'{role} from {port} on: {out}')
+                equal(len(lib.threads()), 4 if good else 0)
+                if good:
+                    w.backup.stop(role)
+
+
 def test_stop():
     """The threads of both daemons are gone when they are stopped"""
     with Ports() as w:

@@ -268,6 +268,27 @@ def test_stale():
         equal(w.backup.count('backup.replaced'), 2)
 
 
+def test_moved():
+    """A flow that the master has given to another server moves here too"""
+    with Backup() as w:
+        # UDP is always INACTIVE, which must not make it stale.
+        for protocol, flags in ('udp', wire.INACTIVE), ('tcp', 0), \
+                ('sctp', 0):
+            state = {'udp': 0, 'tcp': wire.TCP_ESTABLISHED,
+                     'sctp': wire.SCTP_ESTABLISHED}[protocol]
+            record = Record(protocol, '10.1.0.2:2000', f'{VIP}:80',
+                            f'{HOLE}:80', flags=flags, state=state,
+                            timeout=300)
+            w.inject(record, syncid=SYNCID)
+            record.server = '10.2.0.3:80'
+            w.inject(record, syncid=SYNCID)
+            soon(lambda record=record: [
+                c.server for c in w.backup.conns()
+                if c.key() == record.flow()] == [record.server],
+                 f'{protocol} moves')
+        equal(w.backup.rejects(), {})
+
+
 def test_harmless():
     """What looks odd but may be"""
     with Backup() as w:
