@@ -515,3 +515,39 @@ enum ip_vs_sync_reject ip_vs_sync_read_record(struct ip_vs_sync_reader *r,
 	r->left--;
 	return r->version ? read_v1(r, rec) : read_v0(r, rec);
 }
+
+static const char * const reject_names[IP_VS_SYNC_REJECTS] = {
+	[IP_VS_SYNC_OK]			= "none",
+	[IP_VS_SYNC_R_SHORT]		= "short",
+	[IP_VS_SYNC_R_SIZE]		= "size",
+	[IP_VS_SYNC_R_VERSION]		= "version",
+	[IP_VS_SYNC_R_SYNCID]		= "syncid",
+	[IP_VS_SYNC_R_TRUNCATED]	= "truncated",
+	[IP_VS_SYNC_R_RECORD_SIZE]	= "record_size",
+	[IP_VS_SYNC_R_RECORD_VERSION]	= "record_version",
+	[IP_VS_SYNC_R_TYPE]		= "type",
+	[IP_VS_SYNC_R_OPTION_SIZE]	= "option_size",
+	[IP_VS_SYNC_R_OPTION_TWICE]	= "option_twice",
+	[IP_VS_SYNC_R_OPTION_UNKNOWN]	= "option_unknown",
+	[IP_VS_SYNC_R_FLAGS]		= "flags",
+	[IP_VS_SYNC_R_FAMILY]		= "family",
+	[IP_VS_SYNC_R_PROTOCOL]		= "protocol",
+	[IP_VS_SYNC_R_STATE]		= "state",
+	[IP_VS_SYNC_R_PE_NAME]		= "pe_name",
+	[IP_VS_SYNC_R_STALE]		= "stale",
+	[IP_VS_SYNC_R_NOMEM]		= "nomem",
+};
+
+/**
+ * ip_vs_sync_reject_name() - a reason as counters and tools call it
+ * @why:	the reason
+ *
+ * Context: any.
+ * Return: its name, "unknown" for what is none.
+ */
+const char *ip_vs_sync_reject_name(enum ip_vs_sync_reject why)
+{
+	if ((unsigned int)why >= IP_VS_SYNC_REJECTS)
+		return "unknown";
+	return reject_names[why];
+}

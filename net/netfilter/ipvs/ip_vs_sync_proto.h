@@ -181,5 +181,6 @@ enum ip_vs_sync_reject ip_vs_sync_read_open(struct ip_vs_sync_reader *r,
 					    const u8 *buf, unsigned int len);
 enum ip_vs_sync_reject ip_vs_sync_read_record(struct ip_vs_sync_reader *r,
 					      struct ip_vs_sync_record *rec);
+const char *ip_vs_sync_reject_name(enum ip_vs_sync_reject why);
 
 #endif	/* _IP_VS_SYNC_PROTO_H */
