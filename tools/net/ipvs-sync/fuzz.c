@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/* ipvs-sync: fuzz the wire format
+ *
+ * Any bytes are read as a message. It must hold that
+ *
+ * - no byte behind the message is touched: it lies in memory of just its size
+ *   (AddressSanitizer);
+ * - the records that are read and those that are refused are as many as the
+ *   header announces, and reading goes forward, never past the end;
+ * - what is read can be written in both versions, and what is written reads
+ *   the same, as far as the version can tell it, however many records a
+ *   message takes. Memory to write to has just the size that is promised to
+ *   be enough.
+ */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ip_vs_sync_proto.h"
+
+#define MESSAGE_MAX	65507	/* bytes of a UDP datagram over IPv4 */
+
+#define check(condition)						\
+	do {								\
+		if (!(condition)) {					\
+			fprintf(stderr, "%s:%d: does not hold: %s\n",	\
+				__FILE__, __LINE__, #condition);	\
+			abort();					\
+		}							\
+	} while (0)
+
+/* sync_maxlen: a record for each message, the usual, the most */
+static const unsigned int limits[] = { 1, 1472, MESSAGE_MAX };
+
+/* What libFuzzer calls, and what it has to offer */
+int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t len, size_t max,
+			       unsigned int seed);
+size_t LLVMFuzzerMutate(u8 *data, size_t len, size_t max);
+
+static void *copy(const void *data, size_t len)
+{
+	void *p = malloc(len);
+
+	/* With a length of 0 there may be nothing to copy from */
+	if (len)
+		memcpy(p, data, len);
+	return p;
+}
+
+static bool same_seq(const struct ip_vs_sync_seq *a,
+		     const struct ip_vs_sync_seq *b)
+{
+	return a->init_seq == b->init_seq && a->delta == b->delta &&
+	       a->previous_delta == b->previous_delta;
+}
+
+/* Is what was read what was written, as far as the version can tell? */
+static void compare(u8 version, const struct ip_vs_sync_record *got,
+		    const struct ip_vs_sync_record *want)
+{
+	size_t alen = want->af == AF_INET6 ? 16 : 4;
+	bool has_seq = want->has_seq;
+
+	check(got->af == want->af);
+	check(got->protocol == want->protocol);
+	check(got->state == want->state);
+	check(got->cport == want->cport);
+	check(got->vport == want->vport);
+	check(got->dport == want->dport);
+	check(!memcmp(&got->caddr, &want->caddr, alen));
+	check(!memcmp(&got->vaddr, &want->vaddr, alen));
+	check(!memcmp(&got->daddr, &want->daddr, alen));
+	if (!version) {
+		/* By the flags alone; what is missing goes as 0 */
+		has_seq = want->flags & IP_VS_CONN_F_SEQ_MASK;
+		check(got->flags == (want->flags & 0xffff));
+		check(!got->fwmark && !got->timeout);
+		check(!got->pe_data_len && !got->pe_name_len);
+	} else {
+		check(got->flags == want->flags);
+		check(got->fwmark == want->fwmark);
+		check(got->timeout == want->timeout);
+		check(got->pe_data_len == want->pe_data_len);
+		check(!got->pe_data_len ||
+		      !memcmp(got->pe_data, want->pe_data, got->pe_data_len));
+		/* A name without data is of no use, it is not sent */
+		check(got->pe_name_len ==
+		      (want->pe_data_len ? want->pe_name_len : 0));
+		check(!got->pe_name_len ||
+		      !memcmp(got->pe_name, want->pe_name, got->pe_name_len));
+	}
+	check(got->has_seq == has_seq);
+	if (has_seq) {
+		check(same_seq(&got->in_seq, &want->in_seq));
+		check(same_seq(&got->out_seq, &want->out_seq));
+	}
+}
+
+/* Read back a message that was written of these records */
+static void read_back(struct ip_vs_sync_writer *w,
+		      const struct ip_vs_sync_record *records)
+{
+	unsigned int i, n = w->records, len = ip_vs_sync_write_close(w);
+	u8 *buf = copy(w->buf, len);
+	struct ip_vs_sync_record rec;
+	struct ip_vs_sync_reader r;
+
+	check(ip_vs_sync_read_open(&r, buf, len) == IP_VS_SYNC_OK);
+	check(r.version == w->version);
+	check(r.syncid == w->syncid);
+	check(r.left == n);
+	for (i = 0; i < n; i++) {
+		check(ip_vs_sync_read_record(&r, &rec) == IP_VS_SYNC_OK);
+		compare(w->version, &rec, &records[i]);
+	}
+	check(!r.left);
+	/* The last record ends the message; 1 stands for "aligned" */
+	check(r.pos >= len && r.pos - len < (w->version ? 4 : 1));
+	free(buf);
+}
+
+/* Write the records in as many messages as it takes */
+static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
+		      u8 version, u8 syncid, unsigned int limit)
+{
+	size_t size = IP_VS_SYNC_HEADER_MAX + IP_VS_SYNC_RECORD_MAX;
+	struct ip_vs_sync_writer w = { .limit = limit };
+	unsigned int i, first = 0, len;
+	int ret;
+
+	if (size < limit)
+		size = limit;
+	w.buf = malloc(size);
+	ip_vs_sync_write_open(&w, version, syncid);
+	for (i = 0; i < n;) {
+		len = w.len;
+		ret = ip_vs_sync_write_record(&w, &records[i]);
+		if (!ret) {
+			i++;
+			check(w.records == i - first);
+			check(w.records <= IP_VS_SYNC_RECORDS_MAX);
+			check(w.len > len);
+			check(w.records == 1 || w.len <= limit);
+			continue;
+		}
+		/* Full, which an empty message never is */
+		check(ret == -ENOSPC);
+		check(w.len == len);
+		check(w.records == i - first && w.records);
+		read_back(&w, records + first);
+		first = i;
+		ip_vs_sync_write_open(&w, version, syncid);
+	}
+	if (w.records)
+		read_back(&w, records + first);
+	free(w.buf);
+}
+
+/* A record that a version can not tell leaves the message as it was */
+static void refuse(const struct ip_vs_sync_record *rec, u8 version, int why)
+{
+	u8 buf[IP_VS_SYNC_HEADER_MAX + IP_VS_SYNC_RECORD_MAX];
+	struct ip_vs_sync_writer w = { .buf = buf, .limit = sizeof(buf) };
+	unsigned int len;
+
+	ip_vs_sync_write_open(&w, version, 0);
+	len = w.len;
+	check(ip_vs_sync_write_record(&w, rec) == why);
+	check(!w.records && w.len == len);
+}
+
+/* The records that version 0 can tell, in front; how many these are */
+static unsigned int keep_inet(struct ip_vs_sync_record *records,
+			      unsigned int n)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < n; i++) {
+		if (records[i].af == AF_INET)
+			records[kept++] = records[i];
+		else
+			refuse(&records[i], 0, -EAFNOSUPPORT);
+	}
+	return kept;
+}
+
+/* No receiver takes a name that is too long */
+static void refuse_name(struct ip_vs_sync_record rec)
+{
+	rec.pe_name_len = IP_VS_PENAME_MAXLEN + 1;
+	refuse(&rec, 1, -EMSGSIZE);
+}
+
+/* Read all records. Return: how many there are at @records. */
+static unsigned int read_all(struct ip_vs_sync_reader *r,
+			     struct ip_vs_sync_record *records)
+{
+	unsigned int read = 0, refused = 0, announced, left, pos;
+	enum ip_vs_sync_reject why;
+
+	announced = r->version ? r->buf[4] : r->buf[0];
+	check(r->left == announced);
+	while ((left = r->left)) {
+		pos = r->pos;
+		why = ip_vs_sync_read_record(r, &records[read]);
+		check(r->left < left);
+		check(strcmp(ip_vs_sync_reject_name(why), "unknown"));
+		/* Nothing is left when the start of the next one is lost */
+		check(left - r->left == 1 || (why && !r->left));
+		if (why)
+			refused += left - r->left;
+		else
+			read++;
+		check(r->pos > pos || (why && !r->left));
+		/* The last record of version 1 need not fill its words */
+		check(r->pos <= (r->version ? (r->len + 3) & ~3U : r->len));
+	}
+	check(read + refused == announced);
+	return read;
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
+{
+	static struct ip_vs_sync_record records[IP_VS_SYNC_RECORDS_MAX];
+	struct ip_vs_sync_reader r;
+	enum ip_vs_sync_reject why;
+	unsigned int i, n;
+	u8 *buf;
+
+	buf = copy(data, len);
+	why = ip_vs_sync_read_open(&r, buf, len);
+	if (why) {
+		check(why == IP_VS_SYNC_R_SHORT || why == IP_VS_SYNC_R_SIZE ||
+		      why == IP_VS_SYNC_R_VERSION);
+	} else {
+		check(r.buf == buf && r.len == len && r.version <= 1);
+		n = read_all(&r, records);
+		for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+			write_all(records, n, 1, r.syncid, limits[i]);
+		if (n)
+			refuse_name(records[0]);
+		n = keep_inet(records, n);
+		for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+			write_all(records, n, 0, r.syncid, limits[i]);
+	}
+	free(buf);
+	return 0;
+}
+
+/* A message that does not tell its size is refused at once. Most are mended,
+ * so that what follows is tried.
+ */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t len, size_t max,
+			       unsigned int seed)
+{
+	len = LLVMFuzzerMutate(data, len, max);
+	if (len >= 4 && seed % 16) {
+		data[2] = len >> 8;
+		data[3] = len;
+	}
+	return len;
+}
