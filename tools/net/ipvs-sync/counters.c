@@ -6,6 +6,7 @@
  * are added up.
  */
 
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
@@ -22,10 +23,12 @@ static bool is_number(const char *text)
 /* Names end up on a terminal */
 static bool is_name(const char *text)
 {
-	return *text && strlen(text) < NAME_MAX_LEN &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyz"
-			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789_.-") == strlen(text);
+	const char *p;
+
+	for (p = text; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("_.-", *p))
+			return false;
+	return p > text && p - text < NAME_MAX_LEN;
 }
 
 static struct counter *add(struct sample *s, const char *role,
@@ -41,8 +44,8 @@ static struct counter *add(struct sample *s, const char *role,
 	s->counters = c;
 	c += s->n++;
 	memset(c, 0, sizeof(*c));
-	strcpy(c->role, role);
-	strcpy(c->name, name);
+	snprintf(c->role, sizeof(c->role), "%s", role);
+	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->min = LLONG_MAX;
 	return c;
 }

@@ -19,7 +19,8 @@
 #include "ipvs-sync.h"
 
 #define SNAPLEN	262144		/* no frame is longer */
-#define BUFFER	(8 << 20)	/* for frames that are not read yet */
+#define BUFFER	(8 * 1024 * 1024)	/* for frames that are not read yet */
+#define BATCH	256		/* frames between looks at signals */
 
 /**
  * struct dump - what to show, and what was shown
@@ -53,7 +54,7 @@ struct dump {
 	unsigned long		dropped;
 };
 
-void dump_usage(FILE *to)
+static void __noreturn print_usage(FILE *to)
 {
 	fputs("usage: ipvs-sync dump [OPTION]... FILE\n"
 	      "       ipvs-sync dump [OPTION]... -i IFACE [-u]\n"
@@ -71,10 +72,10 @@ void dump_usage(FILE *to)
 	exit(to == stdout ? EXIT_SUCCESS : EXIT_USAGE);
 }
 
-static void __attribute__((noreturn)) bad(const char *what, const char *text)
+static void __noreturn bad(const char *what, const char *text)
 {
 	warnx("%s: %s", what, text);
-	dump_usage(stderr);
+	print_usage(stderr);
 }
 
 static bool read_number(const char **text, unsigned long max,
@@ -153,9 +154,9 @@ static void read_options(struct dump *dump, int argc, char **argv)
 			dump->verbose = true;
 			break;
 		case 'h':
-			dump_usage(stdout);
+			print_usage(stdout);
 		default:
-			dump_usage(stderr);
+			print_usage(stderr);
 		}
 	}
 	if (argc - optind > 1)
@@ -208,16 +209,16 @@ static void give_up(struct dump *dump, struct fragments *fragments,
 	}
 }
 
-/* Show what is ready. Return: as pcap_next_ex(), 0 for nothing yet. */
+/* Show what is ready, @max frames at most. Return: as pcap_next_ex(). */
 static int read_frames(struct dump *dump, pcap_t *pcap,
-		       struct fragments *fragments)
+		       struct fragments *fragments, unsigned int max)
 {
 	struct pcap_pkthdr *header;
 	struct datagram d = {};
 	const u_char *data;
 	int ret = 1;
 
-	while (!done(dump)) {
+	while (max-- && !done(dump)) {
 		ret = pcap_next_ex(pcap, &header, &data);
 		if (ret != 1)
 			break;
@@ -251,7 +252,7 @@ static int dump_file(struct dump *dump)
 {
 	struct fragments *fragments = fragments_new();
 	char why[PCAP_ERRBUF_SIZE];
-	int status = EXIT_SUCCESS;
+	int ret, status = EXIT_SUCCESS;
 	pcap_t *pcap;
 
 	pcap = pcap_open_offline(dump->path, why);
@@ -263,7 +264,10 @@ static int dump_file(struct dump *dump)
 	/* What is shown of a running capture is not held back */
 	if (!strcmp(dump->path, "-"))
 		setvbuf(stdout, NULL, _IOLBF, 0);
-	if (read_frames(dump, pcap, fragments) == PCAP_ERROR)
+	do {
+		ret = read_frames(dump, pcap, fragments, BATCH);
+	} while (ret == 1 && !done(dump));
+	if (ret == PCAP_ERROR)
 		status = EXIT_FAILURE;
 	give_up(dump, fragments, NULL);
 	fflush(stdout);
@@ -322,12 +326,12 @@ static int dump_capture(struct dump *dump)
 
 	fd.fd = pcap_get_selectable_fd(pcap);
 	do {
-		ret = read_frames(dump, pcap, fragments);
+		ret = read_frames(dump, pcap, fragments, BATCH);
 		if (ret == PCAP_ERROR)
 			errx(EXIT_FAILURE, "%s: %s", dump->iface,
 			     pcap_geterr(pcap));
 		if (!done(dump))
-			wait_input(&fd, 1, NULL);
+			wait_input(&fd, 1, -1);
 	} while (!done(dump));
 
 	give_up(dump, fragments, NULL);
@@ -348,7 +352,7 @@ static int dump_sockets(struct dump *dump)
 	listen_open(&listener, dump->af, &dump->group, dump->iface,
 		    dump->first, dump->last);
 	while (!done(dump)) {
-		if (wait_input(listener.fds, listener.n, NULL) <= 0)
+		if (!wait_input(listener.fds, listener.n, -1))
 			continue;
 		for (i = 0; i < listener.n && !done(dump); i++) {
 			if (!listener.fds[i].revents ||

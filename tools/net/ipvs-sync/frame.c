@@ -187,7 +187,7 @@ static const struct link *find_link(int type)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(links); i++)
 		if (links[i].type == type)
 			return &links[i];
 	return NULL;

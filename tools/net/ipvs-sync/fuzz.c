@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/kernel.h>
+
+#include "fuzz.h"
 #include "ip_vs_sync_proto.h"
 
 #define MESSAGE_MAX	65507	/* bytes of a UDP datagram over IPv4 */
@@ -34,12 +37,6 @@
 
 /* sync_maxlen: a record for each message, the usual, the most */
 static const unsigned int limits[] = { 1, 1472, MESSAGE_MAX };
-
-/* What libFuzzer calls, and what it has to offer */
-int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
-size_t LLVMFuzzerCustomMutator(u8 *data, size_t len, size_t max,
-			       unsigned int seed);
-size_t LLVMFuzzerMutate(u8 *data, size_t len, size_t max);
 
 static void *copy(const void *data, size_t len)
 {
@@ -223,7 +220,7 @@ static unsigned int read_all(struct ip_vs_sync_reader *r,
 	return read;
 }
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
+int fuzz_input(const u8 *data, size_t len)
 {
 	static struct ip_vs_sync_record records[IP_VS_SYNC_RECORDS_MAX];
 	struct ip_vs_sync_reader r;
@@ -239,12 +236,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	} else {
 		check(r.buf == buf && r.len == len && r.version <= 1);
 		n = read_all(&r, records);
-		for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		for (i = 0; i < ARRAY_SIZE(limits); i++)
 			write_all(records, n, 1, r.syncid, limits[i]);
 		if (n)
 			refuse_name(records[0]);
 		n = keep_inet(records, n);
-		for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		for (i = 0; i < ARRAY_SIZE(limits); i++)
 			write_all(records, n, 0, r.syncid, limits[i]);
 	}
 	free(buf);
@@ -254,10 +251,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 /* A message that does not tell its size is refused at once. Most are mended,
  * so that what follows is tried.
  */
-size_t LLVMFuzzerCustomMutator(u8 *data, size_t len, size_t max,
-			       unsigned int seed)
+size_t fuzz_mutate(u8 *data, size_t len, size_t max, unsigned int seed)
 {
-	len = LLVMFuzzerMutate(data, len, max);
+	len = fuzz_mutate_bytes(data, len, max);
 	if (len >= 4 && seed % 16) {
 		data[2] = len >> 8;
 		data[3] = len;

@@ -16,14 +16,12 @@ static const struct verb {
 	{ "watch",	watch_main,	"show rates, lag and rejects" },
 };
 
-#define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
-
-static void __attribute__((noreturn)) usage(FILE *to)
+static void __noreturn print_usage(FILE *to)
 {
 	const struct verb *v;
 
 	fputs("usage: ipvs-sync VERB [OPTION]...\n\n", to);
-	for (v = verbs; v < verbs + VERBS; v++)
+	for (v = verbs; v < verbs + ARRAY_SIZE(verbs); v++)
 		fprintf(to, "  %-8s%s\n", v->name, v->does);
 	fputs("\nipvs-sync VERB -h tells more, ipvs-sync(8) all.\n", to);
 	exit(to == stdout ? EXIT_SUCCESS : EXIT_USAGE);
@@ -35,10 +33,10 @@ int main(int argc, char **argv)
 	int status;
 
 	if (argc < 2)
-		usage(stderr);
+		print_usage(stderr);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
-		usage(stdout);
-	for (v = verbs; v < verbs + VERBS; v++) {
+		print_usage(stdout);
+	for (v = verbs; v < verbs + ARRAY_SIZE(verbs); v++) {
 		if (strcmp(argv[1], v->name))
 			continue;
 		status = v->main(argc - 1, argv + 1);
@@ -47,5 +45,5 @@ int main(int argc, char **argv)
 		return status;
 	}
 	warnx("there is no verb \"%s\"", argv[1]);
-	usage(stderr);
+	print_usage(stderr);
 }

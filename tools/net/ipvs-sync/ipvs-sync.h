@@ -14,6 +14,9 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+
 #include "ip_vs_sync_proto.h"
 
 #define EXIT_USAGE	2
@@ -22,19 +25,17 @@
 int dump_main(int argc, char **argv);
 int watch_main(int argc, char **argv);
 
-/* Print how a verb is used, and end. */
-void __attribute__((noreturn)) dump_usage(FILE *to);
-void __attribute__((noreturn)) watch_usage(FILE *to);
+/* wait.c: waiting for input, and the signals that end it */
 
-/* wait.c: waiting, and the signals that end it */
+#define WAIT_MAX	64	/* what can be waited for at a time */
 
-/* SIGINT and SIGTERM no longer kill, they set @stopped in wait_input(). */
+/* From here on SIGINT and SIGTERM set @stopped, in wait_input(). */
 void wait_prepare(void);
-/* As ppoll(), with all signals let in; -1 with EINTR once there was one. */
-int wait_input(struct pollfd *fds, unsigned int n, const struct timespec *time);
+/* Wait for so long, for ever if below 0. Return: is there input? */
+bool wait_input(struct pollfd *fds, unsigned int n, double seconds);
 /* The mask of signals as it was, for children. */
 const sigset_t *wait_mask(void);
-extern volatile sig_atomic_t stopped;
+extern bool stopped;
 
 /* frame.c: from a captured frame to a datagram */
 
@@ -96,7 +97,7 @@ bool fragments_give_up(struct fragments *f, const struct timeval *now,
 
 /* listen.c: the group's datagrams as a program gets them */
 
-#define PORTS_MAX	64	/* as many as a daemon has */
+#define PORTS_MAX	WAIT_MAX	/* as many as a daemon has */
 
 /**
  * struct listener - one socket for each port

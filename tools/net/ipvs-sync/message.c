@@ -10,7 +10,6 @@
 
 #include "ipvs-sync.h"
 
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define HEX_LINE	16	/* bytes shown in a line */
 
 static const char * const tcp_states[] = {
@@ -36,11 +35,11 @@ static const struct protocol {
 	const char * const	*states;
 	unsigned int		n;
 } protocols[] = {
-	{ IPPROTO_TCP,	"TCP",	tcp_states,	COUNT(tcp_states) },
-	{ IPPROTO_UDP,	"UDP",	other_states,	COUNT(other_states) },
-	{ IPPROTO_SCTP,	"SCTP",	sctp_states,	COUNT(sctp_states) },
-	{ IPPROTO_AH,	"AH",	other_states,	COUNT(other_states) },
-	{ IPPROTO_ESP,	"ESP",	other_states,	COUNT(other_states) },
+	{ IPPROTO_TCP,	"TCP",	tcp_states,	ARRAY_SIZE(tcp_states) },
+	{ IPPROTO_UDP,	"UDP",	other_states,	ARRAY_SIZE(other_states) },
+	{ IPPROTO_SCTP,	"SCTP",	sctp_states,	ARRAY_SIZE(sctp_states) },
+	{ IPPROTO_AH,	"AH",	other_states,	ARRAY_SIZE(other_states) },
+	{ IPPROTO_ESP,	"ESP",	other_states,	ARRAY_SIZE(other_states) },
 	{ IPPROTO_IP,	"IP",	NULL,		0 },
 };
 
@@ -77,7 +76,7 @@ static const struct protocol *find_protocol(u8 number)
 {
 	const struct protocol *p;
 
-	for (p = protocols; p < protocols + COUNT(protocols); p++)
+	for (p = protocols; p < protocols + ARRAY_SIZE(protocols); p++)
 		if (p->number == number)
 			return p;
 	return NULL;
@@ -97,7 +96,7 @@ static void print_state(const struct ip_vs_sync_record *rec,
 
 	if (rec->flags & IP_VS_CONN_F_TEMPLATE) {
 		states = template_states;
-		n = COUNT(template_states);
+		n = ARRAY_SIZE(template_states);
 	}
 	if (rec->state < n)
 		printf(" state %s", states[rec->state]);
@@ -111,11 +110,11 @@ static void print_flags(u32 bits)
 	const struct flag *f;
 
 	bits &= ~IP_VS_CONN_F_FWD_MASK;
-	if (method < COUNT(forward))
+	if (method < ARRAY_SIZE(forward))
 		printf(" flags %s", forward[method]);
 	else
 		printf(" flags forward_%u", method);
-	for (f = flags; f < flags + COUNT(flags); f++) {
+	for (f = flags; f < flags + ARRAY_SIZE(flags); f++) {
 		if (bits & f->bit)
 			printf(",%s", f->name);
 		bits &= ~f->bit;

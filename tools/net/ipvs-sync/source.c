@@ -23,7 +23,7 @@
 /* Of the thread that opens it, which can have entered a namespace */
 #define COUNTERS_HERE	"/proc/thread-self/net/ip_vs_sync"
 #define NAMESPACES	"/run/netns/"
-#define TEXT_MAX	(1 << 20)	/* bytes; 64 threads make 100 kB */
+#define TEXT_MAX	(1024 * 1024)	/* bytes; 64 threads make 100 kB */
 #define REASON_MAX	160
 
 enum kind { KIND_FILE, KIND_NETNS, KIND_SSH };
@@ -72,6 +72,21 @@ double clock_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* What others say goes to the terminal without control characters */
+static void __printf(2, 3)
+no_data(struct source *s, const char *format, ...)
+{
+	va_list args;
+	char *p;
+
+	va_start(args, format);
+	vsnprintf(s->reason, sizeof(s->reason), format, args);
+	va_end(args);
+	for (p = s->reason; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
 struct source *source_new(const char *name, double interval)
 {
 	static const struct {
@@ -94,7 +109,7 @@ struct source *source_new(const char *name, double interval)
 		s->kind = KIND_FILE;
 		s->where = COUNTERS;
 	}
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		len = strlen(kinds[i].prefix);
 		if (!strncmp(name, kinds[i].prefix, len) && name[len]) {
 			s->kind = kinds[i].kind;
@@ -109,23 +124,8 @@ struct source *source_new(const char *name, double interval)
 	s->text = malloc(TEXT_MAX + 1);
 	if (!s->text)
 		err(EXIT_FAILURE, "%s", name);
-	strcpy(s->reason, "nothing came yet");
+	no_data(s, "nothing came yet");
 	return s;
-}
-
-/* What others say goes to the terminal without control characters */
-static void __attribute__((format(printf, 2, 3)))
-no_data(struct source *s, const char *format, ...)
-{
-	va_list args;
-	char *p;
-
-	va_start(args, format);
-	vsnprintf(s->reason, sizeof(s->reason), format, args);
-	va_end(args);
-	for (p = s->reason; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
 }
 
 /* A sample came. After one that did not, rates start anew. */

@@ -35,8 +35,6 @@ static const struct figure {
 	{ "wakeups",		SHOW_RATE },
 };
 
-#define FIGURES	(sizeof(figures) / sizeof(figures[0]))
-
 /**
  * struct table - what is going to be printed
  * @sources:	the directors
@@ -59,7 +57,7 @@ static char *cell(const struct table *t, unsigned int row, unsigned int column)
 }
 
 /* A row with a label; its cells are "-" if they are not filled */
-static unsigned int __attribute__((format(printf, 3, 4)))
+static unsigned int __printf(3, 4)
 add_row(struct table *t, const char *empty, const char *format, ...)
 {
 	unsigned int i, row = t->rows++;
@@ -72,7 +70,7 @@ add_row(struct table *t, const char *empty, const char *format, ...)
 	vsnprintf(cell(t, row, 0), CELL, format, args);
 	va_end(args);
 	for (i = 1; i <= t->n; i++)
-		strcpy(cell(t, row, i), empty);
+		snprintf(cell(t, row, i), CELL, "%s", empty);
 	return row;
 }
 
@@ -111,17 +109,16 @@ static void write_age(char *text, size_t size, long long ms)
 /* From the thread that had a message last to the one that waits longest */
 static void write_ages(char *text, const struct counter *c)
 {
-	char min[32] = "never", max[32], never[32] = "";
+	char min[24], max[24], never[24] = "";
 
-	if (c->min <= c->max) {
-		write_age(min, sizeof(min), c->min);
-		write_age(max, sizeof(max), c->max);
-		if (c->negative)
-			snprintf(never, sizeof(never), ", %u never",
-				 c->negative);
-	} else {
-		strcpy(max, min);
+	if (c->min > c->max) {
+		snprintf(text, CELL, "never");
+		return;
 	}
+	write_age(min, sizeof(min), c->min);
+	write_age(max, sizeof(max), c->max);
+	if (c->negative)
+		snprintf(never, sizeof(never), ", %u never", c->negative);
 	if (strcmp(min, max))
 		snprintf(text, CELL, "%s - %s%s", min, max, never);
 	else
@@ -161,7 +158,7 @@ static void add_figures(struct table *t, const char *role)
 	const struct figure *f;
 	unsigned int i, row;
 
-	for (f = figures; f < figures + FIGURES; f++) {
+	for (f = figures; f < figures + ARRAY_SIZE(figures); f++) {
 		if (!somebody_has(t, role, f->name))
 			continue;
 		if (f->show == SHOW_AGE)
@@ -180,7 +177,7 @@ static bool is_figure(const char *name)
 {
 	const struct figure *f;
 
-	for (f = figures; f < figures + FIGURES; f++)
+	for (f = figures; f < figures + ARRAY_SIZE(figures); f++)
 		if (!strcmp(name, f->name))
 			return true;
 	return false;

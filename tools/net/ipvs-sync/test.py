@@ -424,7 +424,7 @@ def test_arguments():
                  ('watch', '-n', '1s'), ('watch', '-c', '0'),
                  ('watch', '-c', 'x'), ('watch', 'there'),
                  ('watch', 'ssh:'), ('watch', 'file:'),
-                 ('watch', 'netns:../x'), ('watch', *['local'] * 17)):
+                 ('watch', 'netns:../x'), ('watch', *['local'] * 33)):
         done = tool(*argv, status=2)
         check('usage: ipvs-sync' in '\n'.join(done.errors[:2]),
               f'{argv}: {done.errors}')
@@ -594,12 +594,12 @@ def live(*options):
         lines, errors = dump_right.end()
         equal(len(lines), 3, f'{group}: messages')
         source = MASTER6 if ':' in group else MASTER
-        for line, want in zip(lines, (
-                f'{source} thread 0 version 1 syncid 7 bytes 44 records 1',
-                f'{source} thread 3 bytes 1 reject short',
-                f'{source} thread 0 version 1 syncid 7 bytes {len(large)} '
-                'records 255')):
-            equal(line.split(' ', 1)[1], want, group)
+        # Sockets of several ports are not read in the order of time
+        equal(sorted(line.split(' ', 1)[1] for line in lines), [
+            f'{source} thread 0 version 1 syncid 7 bytes 44 records 1',
+            f'{source} thread 0 version 1 syncid 7 bytes {len(large)} '
+            'records 255',
+            f'{source} thread 3 bytes 1 reject short'], group)
         check('messages 3 records 256 rejected 1' in errors, errors)
 
 
@@ -838,7 +838,7 @@ def test_rates():
     with folder() as name:
         path = os.path.join(name, 'f')
         write(path, COUNTERS)
-        with Watch('-n', '0.5', f'file:{path}') as watch:
+        with Watch('-n', '0.25', f'file:{path}') as watch:
             rows, _ = watch.table()
             equal(rows['master', 'records/s'], ['-'], 'at first')
             rows, _ = watch.table()
@@ -849,12 +849,12 @@ def test_rates():
             rows, _ = watch.until(
                 lambda rows, _: rows['master', 'records/s'] != ['0.0'],
                 'a rate')
-            # 1000 in half a second, or a bit more when the machine is busy
+            # 1000 in a quarter of a second, unless the machine is busy
             value = float(rows['master', 'records/s'][0])
-            check(1000 < value < 2010, f'records/s {value}')
+            check(1500 < value < 6000, f'records/s {value}')
             total, value = rows['master', 'send_errors'][0].split()
             equal(total, '13')
-            check(10 < float(value[1:-2]) < 20.1, f'send_errors {value}')
+            check(15 < float(value[1:-2]) < 60, f'send_errors {value}')
             write(path, COUNTERS)
             watch.until(lambda rows, _: rows['master', 'records/s'] == ['-'],
                         'no rate after a restart')

@@ -1,38 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ipvs-sync: waiting, and the signals that end it
- *
- * Signals stay blocked but for the time of the wait, so that none comes
- * between the look at "stopped" and the wait.
- */
+/* ipvs-sync: waiting for input, and the signals that end it */
 
-#define _GNU_SOURCE
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
 #include "ipvs-sync.h"
 
-volatile sig_atomic_t stopped;
+bool stopped;
 
+static int signals;
 static sigset_t old_mask;
-
-static void stop(int sig)
-{
-	stopped = 1;
-}
 
 void wait_prepare(void)
 {
-	struct sigaction sa = { .sa_handler = stop };
 	sigset_t mask;
 
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_BLOCK, &mask, &old_mask);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	signals = signalfd(-1, &mask, SFD_CLOEXEC);
+	if (signals < 0)
+		err(EXIT_FAILURE, "signals");
 }
 
-int wait_input(struct pollfd *fds, unsigned int n, const struct timespec *time)
+bool wait_input(struct pollfd *fds, unsigned int n, double seconds)
 {
-	return ppoll(fds, n, time, &old_mask);
+	struct pollfd all[WAIT_MAX + 1];
+	int ready;
+
+	memcpy(all, fds, n * sizeof(*fds));
+	all[n].fd = signals;
+	all[n].events = POLLIN;
+	/* Rather a bit late than often */
+	ready = poll(all, n + 1, seconds < 0 ? -1 : seconds * 1000 + 1);
+	if (ready <= 0)
+		return false;
+	if (all[n].revents)
+		stopped = true;
+	memcpy(fds, all, n * sizeof(*fds));
+	return ready > stopped;
 }
 
 const sigset_t *wait_mask(void)

@@ -11,13 +11,13 @@
 
 #include "ipvs-sync.h"
 
-#define SOURCES_MAX	16
+#define SOURCES_MAX	(WAIT_MAX / 2)	/* each waits for two things */
 #define INTERVAL	2	/* seconds */
 #define INTERVAL_MIN	0.1
 #define INTERVAL_MAX	3600
 #define ONCE_PATIENCE	15	/* seconds for the first figures */
 
-void watch_usage(FILE *to)
+static void __noreturn print_usage(FILE *to)
 {
 	fputs("usage: ipvs-sync watch [OPTION]... [SOURCE]...\n"
 	      "\n"
@@ -33,10 +33,10 @@ void watch_usage(FILE *to)
 	exit(to == stdout ? EXIT_SUCCESS : EXIT_USAGE);
 }
 
-static void __attribute__((noreturn)) bad(const char *what, const char *text)
+static void __noreturn bad(const char *what, const char *text)
 {
 	warnx("%s: %s", what, text);
-	watch_usage(stderr);
+	print_usage(stderr);
 }
 
 static double read_interval(const char *text)
@@ -67,18 +67,15 @@ static unsigned long read_count(const char *text)
 static void wait_until(struct source **sources, unsigned int n, double end)
 {
 	struct pollfd fds[2 * SOURCES_MAX];
-	struct timespec time;
 	unsigned int i, used = 0;
 	double left;
 
 	left = end - clock_now();
 	if (left < 0)
 		left = 0;
-	time.tv_sec = left;
-	time.tv_nsec = (left - time.tv_sec) * 1e9;
 	for (i = 0; i < n; i++)
 		used += source_fds(sources[i], fds + used);
-	if (wait_input(fds, used, &time) <= 0)
+	if (!wait_input(fds, used, left))
 		return;
 	for (i = 0; i < n; i++)
 		source_input(sources[i]);
@@ -181,9 +178,9 @@ int watch_main(int argc, char **argv)
 			once = true;
 			break;
 		case 'h':
-			watch_usage(stdout);
+			print_usage(stdout);
 		default:
-			watch_usage(stderr);
+			print_usage(stderr);
 		}
 	}
 	n = optind < argc ? argc - optind : 1;
@@ -194,7 +191,7 @@ int watch_main(int argc, char **argv)
 			name = argv[optind + i];
 		sources[i] = source_new(name, interval);
 		if (!sources[i])
-			bad(name, "not local, netns:NAME, ssh:HOST or file:PATH");
+			bad(name, "no source is called so");
 	}
 	wait_prepare();
 	status = once ? watch_once(sources, n) :
