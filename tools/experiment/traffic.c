@@ -1,0 +1,879 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A day's traffic of a site behind a director, clients and real servers
+ *
+ * usage: traffic MIX HOURS THRESHOLD FRONT MAC REAR MAC
+ *
+ * Sends the frames of both sides through a packet socket: a client's out of
+ * the device FRONT, a real server's out of REAR, to the MAC address that the
+ * director has there. Nobody answers; the director, which looks at headers
+ * and flags only, can not tell. Each virtual service has one real server, so
+ * it is known who has to reply.
+ *
+ * What happens when follows from the mix and a seeded generator of random
+ * numbers alone: the same arguments give the same frames at the same times.
+ * Time goes in ticks, and all frames of a tick go by one system call, for a
+ * system call of a guest takes a hundred times as long as a frame.
+ *
+ * Half a tick after each full hour it prints
+ *
+ *	hour N sent FRAMES hash HASH
+ *	opening PORT CLIENT:PORT ...
+ *	end
+ *
+ * and waits for a line, so that the directors can be looked at between two
+ * ticks. "opening" are the TCP connections that are past their SYN but have
+ * sent less than THRESHOLD packets.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <math.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* All times are in milliseconds of guest time since the start */
+#define TICK		250
+#define SECOND		1000
+#define MINUTE		(60 * SECOND)
+#define HOUR		(60ULL * MINUTE)
+
+/* From the director to a client and back */
+#define ROUND_TRIP	50
+
+#define VIP		0x0a010001	/* 10.1.0.1 */
+#define SERVERS		0x0a020014U	/* 10.2.0.20 + port % 100 */
+#define CLIENTS		0xac100000	/* 172.16.0.0/12 */
+#define CLIENTS_MASK	0x000fffff
+
+enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+
+/* How a TCP connection ends. Sites see most connections closed by the client,
+ * many by a server that tires of waiting, and a few per cent in no proper
+ * way: browsers that reset what they do not need, servers that reset what
+ * they do not know, phones that leave the cell.
+ */
+enum ending {
+	CLIENT_FIN,	/* FIN of the client, FIN of the server */
+	SERVER_FIN,	/* the other way round */
+	HALF_CLOSED,	/* FIN of the server, the client only acknowledges */
+	CLIENT_RST,
+	SERVER_RST,	/* in reply to a packet of the client */
+	SERVER_ABORT,	/* out of the blue */
+	GONE,		/* no client any more: FIN of the server, repeated */
+	UNSENT,		/* no client any more: data of the server, repeated */
+	SILENT,		/* both stop */
+	UNUSED,		/* opened by a browser just in case, closed unused */
+	HALF_OPEN,	/* a SYN and nothing more from the client */
+	ENDINGS
+};
+
+/* A kind of traffic. Each has a virtual service and a real server of its own.
+ * Probabilities are in thousandths.
+ */
+struct profile {
+	const char *name;
+	uint8_t protocol;
+	uint16_t port;		/* of the service */
+	double rate;		/* new ones a second, mean of the day */
+	double exchanges;	/* requests in a connection, mean */
+	uint32_t gap;		/* between two requests, mean */
+	uint32_t gaps[5];	/* or what each connection chooses from */
+	uint8_t replies;	/* packets that answer a request, at most */
+	uint32_t there;		/* connections there from the start */
+	double visits;		/* connections of a client, mean; 0: one */
+	uint16_t odds[ENDINGS];
+};
+
+/* The first seed's site, scaled down by 1000: 3 200 templates, 4 300 active
+ * and 4 500 inactive connections on a mean. Active are mostly connections that
+ * wait; inactive are closed ones, which stay for two minutes, and UDP.
+ */
+static const struct profile day[] = {
+	{
+		/* A page and its pictures over a few connections */
+		.name = "web", .protocol = IPPROTO_TCP, .port = 80,
+		.rate = 8, .exchanges = 2, .gap = SECOND, .replies = 2,
+		.odds = {
+			[CLIENT_FIN] = 550, [SERVER_FIN] = 310,
+			[HALF_CLOSED] = 20, [CLIENT_RST] = 75,
+			[SERVER_RST] = 10, [SERVER_ABORT] = 3, [GONE] = 20,
+			[SILENT] = 5, [UNUSED] = 4, [HALF_OPEN] = 3,
+		},
+	}, {
+		/* Kept alive for minutes with something every few seconds */
+		.name = "keep", .protocol = IPPROTO_TCP, .port = 443,
+		.rate = 2, .exchanges = 20, .gap = 10 * SECOND, .replies = 1,
+		.odds = {
+			[CLIENT_FIN] = 450, [SERVER_FIN] = 420,
+			[HALF_CLOSED] = 20, [CLIENT_RST] = 50,
+			[SERVER_RST] = 10, [SERVER_ABORT] = 5, [GONE] = 30,
+			[SILENT] = 10, [UNUSED] = 2, [HALF_OPEN] = 3,
+		},
+	}, {
+		/* Mail and push: hours, a packet each minute or each ten,
+		 * less than the 15 minutes of the timeout
+		 */
+		.name = "long", .protocol = IPPROTO_TCP, .port = 993,
+		.rate = 0.21, .exchanges = 60, .there = 3000,
+		.gaps = { 1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 5 * MINUTE,
+			  10 * MINUTE },
+		.replies = 1,
+		.odds = {
+			[CLIENT_FIN] = 450, [SERVER_FIN] = 150,
+			[CLIENT_RST] = 50, [SERVER_RST] = 30,
+			[SERVER_ABORT] = 10, [UNSENT] = 150, [SILENT] = 160,
+		},
+	}, {
+		/* A shop: a client comes back to its server, -p 3600 */
+		.name = "shop", .protocol = IPPROTO_TCP, .port = 8080,
+		.rate = 0.6, .exchanges = 4, .gap = 2 * SECOND, .replies = 2,
+		.visits = 4,
+		.odds = {
+			[CLIENT_FIN] = 500, [SERVER_FIN] = 385,
+			[HALF_CLOSED] = 20, [CLIENT_RST] = 50,
+			[SERVER_RST] = 10, [SERVER_ABORT] = 5, [GONE] = 20,
+			[SILENT] = 10,
+		},
+	}, {
+		/* A conference: the same, but -p 600, and connections that
+		 * outlast it
+		 */
+		.name = "talk", .protocol = IPPROTO_TCP, .port = 8443,
+		.rate = 0.45, .exchanges = 8, .gap = 30 * SECOND,
+		.replies = 1, .visits = 2.5,
+		.odds = {
+			[CLIENT_FIN] = 600, [SERVER_FIN] = 285,
+			[HALF_CLOSED] = 20, [CLIENT_RST] = 50,
+			[SERVER_RST] = 10, [SERVER_ABORT] = 5, [GONE] = 20,
+			[SILENT] = 10,
+		},
+	}, {
+		/* QUIC: a connection for a page. A DNS query, with its one
+		 * packet, is never announced by anybody.
+		 */
+		.name = "quic", .protocol = IPPROTO_UDP, .port = 443,
+		.rate = 4, .exchanges = 6, .gap = 2 * SECOND, .replies = 2,
+	}, {
+		/* Tunnels: something each 25 s or only each two minutes, less
+		 * than the five of the timeout
+		 */
+		.name = "tunnel", .protocol = IPPROTO_UDP, .port = 4500,
+		.rate = 0.4, .exchanges = 50, .there = 1500,
+		.gaps = { 25 * SECOND, 60 * SECOND, 60 * SECOND,
+			  120 * SECOND, 120 * SECOND },
+		.replies = 1,
+	},
+	{ }
+};
+
+/* What the second seed speaks of: connections with very many packets */
+static const struct profile busy[] = {
+	{
+		.name = "stream", .protocol = IPPROTO_TCP, .port = 443,
+		.rate = 0.05, .exchanges = 18000, .gap = 200, .replies = 1,
+		.there = 180,
+		.odds = { [CLIENT_FIN] = 600, [SERVER_FIN] = 400 },
+	},
+	{ }
+};
+
+/* Retransmissions: seconds from each to the next */
+static const uint16_t backoff[] = { 1, 2, 4, 8, 16, 32, 64, 120, 120, 120 };
+#define SYN_ACKS	5	/* of a SYN that is not acknowledged */
+#define FINS		6
+#define SEGMENTS	10
+
+/* Of each thousand SYNs one is answered, but the answer is lost */
+#define LOST_SYN_ACKS	10
+
+/* A server closes a connection that is silent for so long */
+#define SERVER_PATIENCE	(60 * SECOND)
+/* A browser closes one that it does not use after all */
+#define CLIENT_PATIENCE	(10 * SECOND)
+
+/* What a conversation does at its next event */
+enum step {
+	ARRIVE,		/* not a conversation: a new client of a profile */
+	VISIT,		/* not a conversation: a client connects again */
+	OPEN,
+	OPEN_AGAIN,
+	ANSWER_AGAIN,
+	ESTABLISH,
+	EXCHANGE,
+	END,
+	END_REPLY,
+	END_AGAIN,
+};
+
+struct conv {
+	const struct profile *profile;
+	uint32_t client, cseq, sseq;
+	uint32_t left;		/* exchanges, or visits */
+	uint32_t gap;		/* chosen from the profile's, or 0 */
+	uint32_t packets;	/* of the client */
+	uint16_t cport;
+	uint8_t step, ending, tries;
+};
+
+struct event {
+	uint64_t at;
+	uint64_t order;		/* events at the same time keep theirs */
+	struct conv *conv;
+};
+
+struct frame {
+	struct ethhdr eth;
+	uint8_t packet[72];
+} __attribute__((packed));
+
+#define BATCH		1024
+
+struct side {
+	struct sockaddr_ll addr;
+	uint8_t mac[ETH_ALEN];
+};
+
+static struct event *heap;
+static size_t events, room;
+static uint64_t now, ordered, sent, hash = 0xcbf29ce484222325ULL;
+static uint64_t random_state = 20111228;	/* the seed: of the seed */
+static struct frame frames[BATCH];
+static struct iovec vec[BATCH];
+static struct mmsghdr msgs[BATCH];
+static unsigned int batch;
+static struct side front, rear;
+static int sock;
+
+static void die(const char *format, ...)
+{
+	int err = errno;
+	va_list args;
+
+	va_start(args, format);
+	fputs("traffic: ", stderr);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerror(err));
+	exit(1);
+}
+
+/* Chance */
+
+static uint64_t next_random(void)
+{
+	uint64_t x = random_state += 0x9e3779b97f4a7c15ULL;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+	return x ^ x >> 31;
+}
+
+/* Above 0, at most 1 */
+static double chance(void)
+{
+	return ((next_random() >> 11) + 1) * 0x1.0p-53;
+}
+
+static double exponential(double mean)
+{
+	return -log(chance()) * mean;
+}
+
+/* At least 1, with this mean */
+static uint32_t geometric(double mean)
+{
+	if (mean <= 1)
+		return 1;
+	return 1 + (uint32_t)(log(chance()) / log(1 - 1 / mean));
+}
+
+static enum ending choose_ending(const struct profile *p)
+{
+	uint32_t x = next_random() % 1000;
+	int i;
+
+	for (i = 0; i < ENDINGS; i++) {
+		if (x < p->odds[i])
+			return i;
+		x -= p->odds[i];
+	}
+	return CLIENT_FIN;
+}
+
+/* The night has a fourth of the traffic of the afternoon */
+static double daytime(void)
+{
+	return 1 - 0.6 * cos(2 * M_PI * now / (24.0 * HOUR));
+}
+
+/* The queue of events, a binary heap */
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void after(uint64_t delay, struct conv *c, enum step step)
+{
+	struct event new = { now + delay, ordered++, c };
+	size_t i = events++;
+
+	c->step = step;
+	if (events > room) {
+		room = 2 * events + 1024;
+		heap = realloc(heap, room * sizeof(*heap));
+		if (!heap)
+			die("out of memory");
+	}
+	for (; i && before(&new, &heap[(i - 1) / 2]); i = (i - 1) / 2)
+		heap[i] = heap[(i - 1) / 2];
+	heap[i] = new;
+}
+
+static struct conv *pop(void)
+{
+	struct conv *first = heap[0].conv;
+	struct event last = heap[--events];
+	size_t i = 0, child;
+
+	while ((child = 2 * i + 1) < events) {
+		if (child + 1 < events &&
+		    before(&heap[child + 1], &heap[child]))
+			child++;
+		if (before(&last, &heap[child]))
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = last;
+	return first;
+}
+
+/* Frames */
+
+static uint32_t add(uint32_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (; len > 1; len -= 2, p += 2)
+		sum += p[0] << 8 | p[1];
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum);
+}
+
+static void put16(uint8_t *p, uint16_t value)
+{
+	value = htons(value);
+	memcpy(p, &value, 2);
+}
+
+static void put32(uint8_t *p, uint32_t value)
+{
+	value = htonl(value);
+	memcpy(p, &value, 4);
+}
+
+static void flush(void)
+{
+	unsigned int done;
+	int ret;
+
+	for (done = 0; done < batch; done += ret) {
+		ret = sendmmsg(sock, msgs + done, batch - done, 0);
+		if (ret < 0)
+			die("can not send");
+	}
+	batch = 0;
+}
+
+/* Queue a frame from one side of a conversation. What: flags of TCP. */
+static void emit(struct conv *c, struct side *from, int what, size_t data)
+{
+	const struct profile *p = c->profile;
+	bool reply = from == &rear;
+	size_t len = data + (p->protocol == IPPROTO_TCP ? 20 : 8);
+	uint8_t *ip, *l4;
+	struct frame *f;
+	uint16_t sum;
+
+	if (batch == BATCH)
+		flush();
+	f = &frames[batch];
+	memcpy(f->eth.h_dest, from->mac, ETH_ALEN);
+	memset(f->eth.h_source, 0, ETH_ALEN);
+	f->eth.h_source[0] = 2;
+	f->eth.h_proto = htons(ETH_P_IP);
+
+	ip = f->packet;
+	memset(ip, 0, 20 + len);
+	ip[0] = 0x45;
+	put16(ip + 2, 20 + len);
+	ip[6] = 0x40;
+	ip[8] = 64;
+	ip[9] = p->protocol;
+	put32(ip + 12, reply ? SERVERS + p->port % 100U : c->client);
+	put32(ip + 16, reply ? c->client : VIP);
+	sum = fold(add(0, ip, 20));
+	memcpy(ip + 10, &sum, 2);
+
+	l4 = ip + 20;
+	put16(l4, reply ? p->port : c->cport);
+	put16(l4 + 2, reply ? c->cport : p->port);
+	if (p->protocol == IPPROTO_TCP) {
+		put32(l4 + 4, reply ? c->sseq : c->cseq);
+		put32(l4 + 8, what & ACK ? reply ? c->cseq : c->sseq : 0);
+		l4[12] = 5 << 4;
+		l4[13] = what;
+		put16(l4 + 14, 8192);
+		*(reply ? &c->sseq : &c->cseq) += data + !!(what & (SYN | FIN));
+	} else {
+		put16(l4 + 4, len);
+	}
+	sum = fold(add(add(p->protocol + len, ip + 12, 8), l4, len));
+	memcpy(l4 + (p->protocol == IPPROTO_TCP ? 16 : 6), &sum, 2);
+
+	vec[batch].iov_len = sizeof(f->eth) + 20 + len;
+	msgs[batch].msg_hdr.msg_name = &from->addr;
+	batch++;
+	sent++;
+	c->packets += !reply;
+	hash = (hash ^ now ^ (uint64_t)c->client << 32) * 0x100000001b3ULL;
+	hash = (hash ^ reply << 24 ^ what << 16 ^ c->cport) * 0x100000001b3ULL;
+}
+
+/* Conversations */
+
+/* Length of a segment with data, even for the checksum's sake */
+#define DATA		16
+
+static uint64_t pause_of(const struct conv *c)
+{
+	return c->gap ? c->gap : exponential(c->profile->gap);
+}
+
+static void finish(struct conv *c)
+{
+	c->profile = NULL;
+}
+
+static void exchange(struct conv *c)
+{
+	unsigned int n = 1 + next_random() % c->profile->replies;
+	int flags = c->profile->protocol == IPPROTO_TCP ? ACK | PSH : 0;
+
+	/* With hours between packets it is mostly the server that speaks */
+	if (c->gap && flags && next_random() % 2) {
+		emit(c, &rear, flags, DATA);
+		emit(c, &front, ACK, 0);
+	} else {
+		emit(c, &front, flags, DATA);
+		while (n--)
+			emit(c, &rear, flags, DATA);
+		if (flags)
+			emit(c, &front, ACK, 0);
+	}
+	if (--c->left)
+		after(pause_of(c), c, EXCHANGE);
+	else if (flags)
+		after(c->ending == GONE ? SERVER_PATIENCE : pause_of(c), c,
+		      END);
+	else
+		finish(c);
+}
+
+/* UDP: three packets of the client for keys, so that the threshold is met as
+ * with TCP
+ */
+static void open_keys(struct conv *c)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		emit(c, &front, 0, DATA);
+		emit(c, &rear, 0, DATA);
+	}
+	exchange(c);
+}
+
+/* Till the client's ACK, in ticks: it is mostly in the same one */
+static uint64_t opening_delay(void)
+{
+	return next_random() % TICK < ROUND_TRIP ? TICK : 0;
+}
+
+static void open_again(struct conv *c)
+{
+	emit(c, &front, SYN, 0);
+	emit(c, &rear, SYN | ACK, 0);
+	/* Sent again, they are the same */
+	c->cseq--;
+	c->sseq--;
+	if (c->ending == HALF_OPEN) {
+		c->tries = 0;
+		after(backoff[0] * SECOND, c, ANSWER_AGAIN);
+	} else if (next_random() % 1000 < LOST_SYN_ACKS &&
+		   c->tries < SYN_ACKS) {
+		after(backoff[c->tries++] * SECOND, c, OPEN_AGAIN);
+	} else {
+		after(opening_delay(), c, ESTABLISH);
+	}
+}
+
+static void answer_again(struct conv *c)
+{
+	emit(c, &rear, SYN | ACK, 0);
+	c->sseq--;
+	if (++c->tries < SYN_ACKS)
+		after(backoff[c->tries] * SECOND, c, ANSWER_AGAIN);
+	else
+		finish(c);
+}
+
+static void establish(struct conv *c)
+{
+	c->cseq++;
+	c->sseq++;
+	c->tries = 0;
+	emit(c, &front, ACK, 0);
+	if (c->ending == UNUSED)
+		after(CLIENT_PATIENCE, c, END);
+	else
+		exchange(c);
+}
+
+static void end(struct conv *c)
+{
+	switch (c->ending) {
+	case CLIENT_FIN:
+	case UNUSED:
+		emit(c, &front, FIN | ACK, 0);
+		emit(c, &rear, FIN | ACK, 0);
+		after(TICK, c, END_REPLY);
+		return;
+	case SERVER_FIN:
+	case HALF_CLOSED:
+		emit(c, &rear, FIN | ACK, 0);
+		after(TICK, c, END_REPLY);
+		return;
+	case CLIENT_RST:
+		emit(c, &front, RST | ACK, 0);
+		break;
+	case SERVER_RST:
+		emit(c, &front, ACK | PSH, DATA);
+		emit(c, &rear, RST, 0);
+		break;
+	case SERVER_ABORT:
+		emit(c, &rear, RST | ACK, 0);
+		break;
+	case GONE:
+		emit(c, &rear, FIN | ACK, 0);
+		c->sseq--;
+		after(backoff[0] * SECOND, c, END_AGAIN);
+		return;
+	case UNSENT:
+		emit(c, &rear, ACK | PSH, DATA);
+		c->sseq -= DATA;
+		after(backoff[0] * SECOND, c, END_AGAIN);
+		return;
+	}
+	finish(c);
+}
+
+static void end_reply(struct conv *c)
+{
+	emit(c, &front, ACK, 0);
+	if (c->ending == SERVER_FIN) {
+		emit(c, &front, FIN | ACK, 0);
+		emit(c, &rear, ACK, 0);
+	}
+	finish(c);
+}
+
+static void end_again(struct conv *c)
+{
+	int n = c->ending == GONE ? FINS : SEGMENTS;
+
+	if (c->ending == GONE) {
+		emit(c, &rear, FIN | ACK, 0);
+		c->sseq--;
+	} else {
+		emit(c, &rear, ACK | PSH, DATA);
+		c->sseq -= DATA;
+	}
+	if (++c->tries < n)
+		after(backoff[c->tries] * SECOND, c, END_AGAIN);
+	else
+		finish(c);
+}
+
+static struct conv *new_conv(void)
+{
+	struct conv *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		die("out of memory");
+	return c;
+}
+
+static void start_conv(const struct profile *p, uint32_t client,
+		       uint16_t cport, uint64_t delay)
+{
+	struct conv *c = new_conv();
+
+	c->profile = p;
+	c->client = client;
+	c->cport = cport;
+	c->cseq = next_random();
+	c->sseq = next_random();
+	c->left = geometric(p->exchanges);
+	c->gap = p->gaps[next_random() % 5];
+	c->ending = choose_ending(p);
+	after(delay, c, OPEN);
+}
+
+static uint32_t any_client(void)
+{
+	return CLIENTS | (next_random() & CLIENTS_MASK);
+}
+
+static uint16_t any_port(void)
+{
+	return 1024 + next_random() % 64512;
+}
+
+/* Four times out of five the next connection of a visitor is a matter of half
+ * a minute, else of twenty
+ */
+static void visit(struct conv *c)
+{
+	start_conv(c->profile, c->client, c->cport++, 0);
+	if (--c->left)
+		after(exponential(next_random() % 5 ? 30 * SECOND :
+				  20 * MINUTE), c, VISIT);
+	else
+		finish(c);
+}
+
+static void arrive(struct conv *c)
+{
+	const struct profile *p = c->profile;
+	struct conv *visitor;
+
+	/* The first event only sets the clock */
+	if (c->tries++) {
+		if (p->visits) {
+			visitor = new_conv();
+			visitor->profile = p;
+			visitor->client = any_client();
+			visitor->cport = any_port();
+			visitor->left = geometric(p->visits);
+			after(0, visitor, VISIT);
+		} else {
+			start_conv(p, any_client(), any_port(), 0);
+		}
+	}
+	c->tries = 1;
+	after(exponential(SECOND / (p->rate * daytime())), c, ARRIVE);
+}
+
+static void next_event(void)
+{
+	struct conv *c = pop();
+
+	switch (c->step) {
+	case ARRIVE:
+		arrive(c);
+		break;
+	case VISIT:
+		visit(c);
+		break;
+	case OPEN:
+	case OPEN_AGAIN:
+		if (c->profile->protocol == IPPROTO_TCP)
+			open_again(c);
+		else
+			open_keys(c);
+		break;
+	case ANSWER_AGAIN:
+		answer_again(c);
+		break;
+	case ESTABLISH:
+		establish(c);
+		break;
+	case EXCHANGE:
+		exchange(c);
+		break;
+	case END:
+		end(c);
+		break;
+	case END_REPLY:
+		end_reply(c);
+		break;
+	case END_AGAIN:
+		end_again(c);
+		break;
+	}
+	if (!c->profile)
+		free(c);
+}
+
+/* Time */
+
+static void sleep_until(const struct timespec *start, uint64_t when)
+{
+	struct timespec t = *start;
+
+	t.tv_sec += when / 1000;
+	t.tv_nsec += when % 1000 * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL))
+		;
+}
+
+static int64_t since(const struct timespec *start)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (t.tv_sec - start->tv_sec) * 1000LL +
+	       (t.tv_nsec - start->tv_nsec) / 1000000;
+}
+
+/* Tell, and stand by while the directors are looked at. That must take no
+ * time, or what is seen is not of one instant.
+ */
+static void report(const struct timespec *start, unsigned int hour,
+		   unsigned int threshold)
+{
+	int64_t when = since(start), took;
+	const struct conv *c;
+	size_t i;
+	int ch;
+
+	printf("hour %u sent %" PRIu64 " hash %016" PRIx64 "\n", hour, sent,
+	       hash);
+	for (i = 0; i < events; i++) {
+		c = heap[i].conv;
+		if (c->profile->protocol == IPPROTO_TCP && c->packets &&
+		    c->step > ESTABLISH && c->packets < threshold)
+			printf("opening %u %08X:%u\n", c->profile->port,
+			       c->client, c->cport);
+	}
+	puts("end");
+	fflush(stdout);
+	do {
+		ch = getchar();
+	} while (ch != '\n' && ch != EOF);
+	took = since(start) - when;
+	if (when >= (int64_t)(hour * HOUR + TICK) || took > 1) {
+		fprintf(stderr, "traffic: hour %u came after %" PRId64
+			" ms and took %" PRId64 " ms\n", hour, when, took);
+		exit(1);
+	}
+}
+
+static void play(const struct profile *mix, unsigned int hours,
+		 unsigned int threshold)
+{
+	const struct profile *p;
+	struct timespec start;
+	unsigned int hour = 1, i;
+	struct conv *c;
+	uint64_t tick;
+
+	for (p = mix; p->name; p++) {
+		for (i = 0; i < p->there; i++)
+			start_conv(p, any_client(), any_port(),
+				   next_random() % (10 * MINUTE));
+		c = new_conv();
+		c->profile = p;
+		after(0, c, ARRIVE);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		tick = (heap[0].at + TICK - 1) / TICK * TICK;
+		while (tick > hour * HOUR) {
+			sleep_until(&start, hour * HOUR + TICK / 2);
+			report(&start, hour, threshold);
+			if (hour++ == hours)
+				return;
+		}
+		sleep_until(&start, tick);
+		now = tick;
+		while (heap[0].at <= now)
+			next_event();
+		flush();
+	}
+}
+
+/* The socket */
+
+static void open_side(struct side *side, char *const argv[])
+{
+	side->addr.sll_family = AF_PACKET;
+	side->addr.sll_protocol = htons(ETH_P_IP);
+	side->addr.sll_ifindex = if_nametoindex(argv[0]);
+	if (!side->addr.sll_ifindex)
+		die("%s", argv[0]);
+	if (sscanf(argv[1], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &side->mac[0],
+		   &side->mac[1], &side->mac[2], &side->mac[3], &side->mac[4],
+		   &side->mac[5]) != ETH_ALEN) {
+		errno = EINVAL;
+		die("%s", argv[1]);
+	}
+}
+
+static void open_socket(void)
+{
+	int i, on = 1;
+
+	sock = socket(AF_PACKET, SOCK_RAW, 0);
+	if (sock < 0 || setsockopt(sock, SOL_PACKET, PACKET_QDISC_BYPASS, &on,
+				   sizeof(on)))
+		die("packet socket");
+	for (i = 0; i < BATCH; i++) {
+		vec[i].iov_base = &frames[i];
+		msgs[i].msg_hdr.msg_iov = &vec[i];
+		msgs[i].msg_hdr.msg_iovlen = 1;
+		msgs[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_ll);
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc != 8) {
+		fputs("usage: traffic day|busy HOURS THRESHOLD FRONT MAC REAR MAC\n",
+		      stderr);
+		return 2;
+	}
+	open_side(&front, argv + 4);
+	open_side(&rear, argv + 6);
+	open_socket();
+	/* Wake up when told, not 50 us later */
+	if (prctl(PR_SET_TIMERSLACK, 1))
+		die("PR_SET_TIMERSLACK");
+	play(strcmp(argv[1], "busy") ? day : busy, atoi(argv[2]),
+	     atoi(argv[3]));
+	return 0;
+}
