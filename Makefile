@@ -17,6 +17,9 @@ help:
 	@echo 'make demo          kill a director under live connections, see them go on'
 	@echo 'make demo COMPARE=1'
 	@echo '                   the same with the stock kernel beside it'
+	@echo 'make experiment    24 hours of traffic, by stock and ours with several'
+	@echo '                   settings: counts of master and backup, sync traffic;'
+	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
 	@echo 'make test          unit tests and selftests, in guests'
 	@echo 'make lint          all that checks sources'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
@@ -31,6 +34,10 @@ help:
 demo: kernel $(if $(compare),stock-kernel)
 	@$(assemble)/install guest
 	@tools/demo/demo $(if $(compare),--compare)
+
+experiment: kernel stock-kernel
+	@$(assemble)/install guest experiment
+	@set -f; tools/experiment/experiment $(RUN)
 
 test: kernel
 	@$(assemble)/install guest
@@ -63,4 +70,5 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help demo test lint tree kernel stock-kernel series clean distclean
+.PHONY: help demo experiment test lint tree kernel stock-kernel series clean \
+	distclean
