@@ -15,6 +15,8 @@ set key outside right noenhanced
 set xlabel 'hour'
 set ylabel '%'
 set grid
+set xtics 0,2
+set xzeroaxis
 do for [i = 0:2] {
 	set title word('PersistConn ActiveConn InActConn', i + 1)
 	plot for [n = 1:words(runs)] word(runs, n) . '/hours.tsv' skip 1 \
@@ -29,6 +31,7 @@ set terminal svg size 800,500 enhanced background rgb 'white'
 set output 'traffic.svg'
 set title 'Sync traffic of the day, by what the records are about'
 unset xlabel
+unset grid
 set ylabel 'MB'
 set style data histograms
 set style histogram rowstacked

@@ -28,13 +28,10 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <math.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -236,12 +233,8 @@ struct event {
 	struct conv *conv;
 };
 
-struct frame {
-	struct ethhdr eth;
-	uint8_t packet[72];
-} __attribute__((packed));
-
 #define BATCH		1024
+#define FRAME_MAX	80	/* more than Ethernet, IP, TCP and DATA */
 
 struct side {
 	struct sockaddr_ll addr;
@@ -252,7 +245,7 @@ static struct event *heap;
 static size_t events, room;
 static uint64_t now, ordered, sent, hash = 0xcbf29ce484222325ULL;
 static uint64_t random_state = 20111228;	/* the seed: of the seed */
-static struct frame frames[BATCH];
+static uint8_t frames[BATCH][FRAME_MAX];
 static struct iovec vec[BATCH];
 static struct mmsghdr msgs[BATCH];
 static unsigned int batch;
@@ -285,7 +278,7 @@ static uint64_t next_random(void)
 /* Above 0, at most 1 */
 static double chance(void)
 {
-	return ((next_random() >> 11) + 1) * 0x1.0p-53;
+	return ldexp((next_random() >> 11) + 1, -53);
 }
 
 static double exponential(double mean)
@@ -412,20 +405,18 @@ static void emit(struct conv *c, struct side *from, int what, size_t data)
 	const struct profile *p = c->profile;
 	bool reply = from == &rear;
 	size_t len = data + (p->protocol == IPPROTO_TCP ? 20 : 8);
-	uint8_t *ip, *l4;
-	struct frame *f;
+	uint8_t *eth, *ip, *l4;
 	uint16_t sum;
 
 	if (batch == BATCH)
 		flush();
-	f = &frames[batch];
-	memcpy(f->eth.h_dest, from->mac, ETH_ALEN);
-	memset(f->eth.h_source, 0, ETH_ALEN);
-	f->eth.h_source[0] = 2;
-	f->eth.h_proto = htons(ETH_P_IP);
+	eth = frames[batch];
+	memset(eth, 0, FRAME_MAX);
+	memcpy(eth, from->mac, ETH_ALEN);
+	eth[ETH_ALEN] = 2;		/* any source */
+	put16(eth + 2 * ETH_ALEN, ETH_P_IP);
 
-	ip = f->packet;
-	memset(ip, 0, 20 + len);
+	ip = eth + ETH_HLEN;
 	ip[0] = 0x45;
 	put16(ip + 2, 20 + len);
 	ip[6] = 0x40;
@@ -452,7 +443,7 @@ static void emit(struct conv *c, struct side *from, int what, size_t data)
 	sum = fold(add(add(p->protocol + len, ip + 12, 8), l4, len));
 	memcpy(l4 + (p->protocol == IPPROTO_TCP ? 16 : 6), &sum, 2);
 
-	vec[batch].iov_len = sizeof(f->eth) + 20 + len;
+	vec[batch].iov_len = ETH_HLEN + 20 + len;
 	msgs[batch].msg_hdr.msg_name = &from->addr;
 	batch++;
 	sent++;
@@ -771,8 +762,8 @@ static void report(const struct timespec *start, unsigned int hour,
 	size_t i;
 	int ch;
 
-	printf("hour %u sent %" PRIu64 " hash %016" PRIx64 "\n", hour, sent,
-	       hash);
+	printf("hour %u sent %ju hash %016jx\n", hour, (uintmax_t)sent,
+	       (uintmax_t)hash);
 	for (i = 0; i < events; i++) {
 		c = heap[i].conv;
 		if (c->profile->protocol == IPPROTO_TCP && c->packets &&
@@ -787,8 +778,8 @@ static void report(const struct timespec *start, unsigned int hour,
 	} while (ch != '\n' && ch != EOF);
 	took = since(start) - when;
 	if (when >= (int64_t)(hour * HOUR + TICK) || took > 1) {
-		fprintf(stderr, "traffic: hour %u came after %" PRId64
-			" ms and took %" PRId64 " ms\n", hour, when, took);
+		fprintf(stderr, "traffic: hour %u: after %jd ms, %jd ms long\n",
+			hour, (intmax_t)when, (intmax_t)took);
 		exit(1);
 	}
 }
@@ -853,7 +844,7 @@ static void open_socket(void)
 				   sizeof(on)))
 		die("packet socket");
 	for (i = 0; i < BATCH; i++) {
-		vec[i].iov_base = &frames[i];
+		vec[i].iov_base = frames[i];
 		msgs[i].msg_hdr.msg_iov = &vec[i];
 		msgs[i].msg_hdr.msg_iovlen = 1;
 		msgs[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_ll);
@@ -863,7 +854,7 @@ static void open_socket(void)
 int main(int argc, char *argv[])
 {
 	if (argc != 8) {
-		fputs("usage: traffic day|busy HOURS THRESHOLD FRONT MAC REAR MAC\n",
+		fputs("usage: traffic MIX HOURS THRESHOLD FRONT MAC REAR MAC\n",
 		      stderr);
 		return 2;
 	}
