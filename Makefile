@@ -39,7 +39,7 @@ experiment: kernel stock-kernel
 	@$(assemble)/install guest experiment
 	@set -f; tools/experiment/experiment $(RUN)
 
-test: kernel
+test: kernel stock-kernel
 	@$(assemble)/install guest
 	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
 
