@@ -6,6 +6,8 @@ export BASE
 
 assemble := tools/assemble
 uml := $(CURDIR)/build/uml-$(BASE)
+tool := $(CURDIR)/build/ipvs-sync
+tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
 
 # What tools/guest and tools/demo boot
 export GUEST_KERNEL := $(uml)/linux
@@ -21,10 +23,13 @@ help:
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
 	@echo 'make test          unit tests and selftests, in guests'
+	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
 	@echo 'make lint          all that checks sources'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
 	@echo 'make kernel        build build/uml-$(BASE)/linux from it'
 	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
+	@echo 'make tool          build build/ipvs-sync/ipvs-sync, which shows messages and'
+	@echo '                   counters: build/ipvs-sync/ipvs-sync -h'
 	@echo 'make series        write the patches for git am into build/series'
 	@echo 'make clean         remove what was built, but for the tree'
 	@echo 'make distclean     remove build/'
@@ -42,6 +47,16 @@ experiment: kernel stock-kernel
 test: kernel stock-kernel
 	@$(assemble)/install guest
 	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
+
+fuzz: tree
+	@$(assemble)/install fuzz
+	@mkdir -p $(tool)
+	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool) fuzz
+
+tool: tree
+	@$(assemble)/install tool
+	@mkdir -p $(tool)
+	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool)
 
 lint: tree
 	@$(assemble)/install kernel lint
@@ -65,10 +80,11 @@ series: tree
 
 clean:
 	rm -rf build/uml-* build/linux-*/uml build/linux-*-stock \
-		build/edited-* build/series build/demo build/guest
+		build/edited-* build/series build/demo build/guest \
+		build/ipvs-sync
 
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test lint tree kernel stock-kernel series clean \
-	distclean
+.PHONY: help demo experiment test fuzz tool lint tree kernel stock-kernel \
+	series clean distclean

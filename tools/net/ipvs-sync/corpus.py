@@ -124,6 +124,8 @@ VERSION_1 = [
      ['option_size', 'ok']),
     ('option-beyond', [good(options=[(wire.OPT_PE_NAME, b'abc', 4)]),
                        good()], ['option_size', 'ok']),
+    ('option-beyond-last', [good(options=[(wire.OPT_PE_NAME, b'abc', 4)])],
+     ['option_size']),
     ('sequence-short', [good(options=[(wire.OPT_SEQ, bytes(23))])],
      ['option_size']),
     ('name-too-long', [good(options=[DATA, (wire.OPT_PE_NAME, b'n' * 17)])],

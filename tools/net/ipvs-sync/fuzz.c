@@ -4,7 +4,7 @@
  * Any bytes are read as a message. It must hold that
  *
  * - no byte behind the message is touched: it lies in memory of just its size
- *   (AddressSanitizer);
+ *   (AddressSanitizer); and no record points to bytes that are not its own;
  * - the records that are read and those that are refused are as many as the
  *   header announces, and reading goes forward, never past the end;
  * - what is read can be written in both versions, and what is written reads
@@ -34,9 +34,6 @@
 			abort();					\
 		}							\
 	} while (0)
-
-/* sync_maxlen: a record for each message, the usual, the most */
-static const unsigned int limits[] = { 1, 1472, MESSAGE_MAX };
 
 static void *copy(const void *data, size_t len)
 {
@@ -97,9 +94,12 @@ static void compare(u8 version, const struct ip_vs_sync_record *got,
 	}
 }
 
-/* Read back a message that was written of these records */
+/* Read back a message that was written of these records, from the one at
+ * @first on and round again
+ */
 static void read_back(struct ip_vs_sync_writer *w,
-		      const struct ip_vs_sync_record *records)
+		      const struct ip_vs_sync_record *records,
+		      unsigned int total, unsigned int first)
 {
 	unsigned int i, n = w->records, len = ip_vs_sync_write_close(w);
 	u8 *buf = copy(w->buf, len);
@@ -112,7 +112,7 @@ static void read_back(struct ip_vs_sync_writer *w,
 	check(r.left == n);
 	for (i = 0; i < n; i++) {
 		check(ip_vs_sync_read_record(&r, &rec) == IP_VS_SYNC_OK);
-		compare(w->version, &rec, &records[i]);
+		compare(w->version, &rec, &records[(first + i) % total]);
 	}
 	check(!r.left);
 	/* The last record ends the message; 1 stands for "aligned" */
@@ -120,22 +120,24 @@ static void read_back(struct ip_vs_sync_writer *w,
 	free(buf);
 }
 
-/* Write the records in as many messages as it takes */
+/* Write the records in as many messages as it takes. Many go out twice, for
+ * there can be more of them than one message can count.
+ */
 static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
 		      u8 version, u8 syncid, unsigned int limit)
 {
 	size_t size = IP_VS_SYNC_HEADER_MAX + IP_VS_SYNC_RECORD_MAX;
 	struct ip_vs_sync_writer w = { .limit = limit };
-	unsigned int i, first = 0, len;
+	unsigned int i, first = 0, len, times = n < 128 ? 1 : 2;
 	int ret;
 
 	if (size < limit)
 		size = limit;
 	w.buf = malloc(size);
 	ip_vs_sync_write_open(&w, version, syncid);
-	for (i = 0; i < n;) {
+	for (i = 0; i < times * n;) {
 		len = w.len;
-		ret = ip_vs_sync_write_record(&w, &records[i]);
+		ret = ip_vs_sync_write_record(&w, &records[i % n]);
 		if (!ret) {
 			i++;
 			check(w.records == i - first);
@@ -148,13 +150,27 @@ static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
 		check(ret == -ENOSPC);
 		check(w.len == len);
 		check(w.records == i - first && w.records);
-		read_back(&w, records + first);
+		read_back(&w, records, n, first);
 		first = i;
 		ip_vs_sync_write_open(&w, version, syncid);
 	}
 	if (w.records)
-		read_back(&w, records + first);
+		read_back(&w, records, n, first);
 	free(w.buf);
+}
+
+/* What a message is limited to: to a record, to the usual, to what there can
+ * be, or to just not the length that the records had when they came. One for
+ * each input, or fewer could be tried.
+ */
+static unsigned int choose_limit(const struct ip_vs_sync_reader *r)
+{
+	unsigned int limits[] = { 1, 1472, MESSAGE_MAX, r->len - 1 };
+	unsigned int i, sum = 0;
+
+	for (i = 0; i < r->len; i++)
+		sum += r->buf[i];
+	return limits[sum % ARRAY_SIZE(limits)];
 }
 
 /* A record that a version can not tell leaves the message as it was */
@@ -192,32 +208,48 @@ static void refuse_name(struct ip_vs_sync_record rec)
 	refuse(&rec, 1, -EMSGSIZE);
 }
 
+/* What a record points to is in it; it starts at @pos */
+static void check_inside(const struct ip_vs_sync_reader *r, unsigned int pos,
+			 const struct ip_vs_sync_record *rec)
+{
+	const u8 *start = r->buf + pos, *end;
+
+	end = start + ((start[2] << 8 | start[3]) & 0xfff);
+	check(end <= r->buf + r->len);
+	check(!rec->pe_data_len || (rec->pe_data > start &&
+				    rec->pe_data + rec->pe_data_len <= end));
+	check(!rec->pe_name_len || (rec->pe_name > start &&
+				    rec->pe_name + rec->pe_name_len <= end));
+}
+
 /* Read all records. Return: how many there are at @records. */
 static unsigned int read_all(struct ip_vs_sync_reader *r,
 			     struct ip_vs_sync_record *records)
 {
-	unsigned int read = 0, refused = 0, announced, left, pos;
+	unsigned int got = 0, refused = 0, announced, left, pos;
 	enum ip_vs_sync_reject why;
 
 	announced = r->version ? r->buf[4] : r->buf[0];
 	check(r->left == announced);
 	while ((left = r->left)) {
 		pos = r->pos;
-		why = ip_vs_sync_read_record(r, &records[read]);
+		why = ip_vs_sync_read_record(r, &records[got]);
 		check(r->left < left);
 		check(strcmp(ip_vs_sync_reject_name(why), "unknown"));
 		/* Nothing is left when the start of the next one is lost */
 		check(left - r->left == 1 || (why && !r->left));
+		check(r->pos > pos || (why && !r->left));
+		if (r->version && !why)
+			check_inside(r, pos, &records[got]);
+		/* The last record of version 1 need not fill its words */
+		check(r->pos <= (r->version ? (r->len + 3) & ~3U : r->len));
 		if (why)
 			refused += left - r->left;
 		else
-			read++;
-		check(r->pos > pos || (why && !r->left));
-		/* The last record of version 1 need not fill its words */
-		check(r->pos <= (r->version ? (r->len + 3) & ~3U : r->len));
+			got++;
 	}
-	check(read + refused == announced);
-	return read;
+	check(got + refused == announced);
+	return got;
 }
 
 int fuzz_input(const u8 *data, size_t len)
@@ -225,7 +257,7 @@ int fuzz_input(const u8 *data, size_t len)
 	static struct ip_vs_sync_record records[IP_VS_SYNC_RECORDS_MAX];
 	struct ip_vs_sync_reader r;
 	enum ip_vs_sync_reject why;
-	unsigned int i, n;
+	unsigned int limit, n;
 	u8 *buf;
 
 	buf = copy(data, len);
@@ -236,13 +268,12 @@ int fuzz_input(const u8 *data, size_t len)
 	} else {
 		check(r.buf == buf && r.len == len && r.version <= 1);
 		n = read_all(&r, records);
-		for (i = 0; i < ARRAY_SIZE(limits); i++)
-			write_all(records, n, 1, r.syncid, limits[i]);
+		limit = choose_limit(&r);
+		write_all(records, n, 1, r.syncid, limit);
 		if (n)
 			refuse_name(records[0]);
 		n = keep_inet(records, n);
-		for (i = 0; i < ARRAY_SIZE(limits); i++)
-			write_all(records, n, 0, r.syncid, limits[i]);
+		write_all(records, n, 0, r.syncid, limit);
 	}
 	free(buf);
 	return 0;

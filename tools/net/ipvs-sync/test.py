@@ -556,12 +556,12 @@ def members(device, group):
 class Live:
     """A dump that runs."""
 
-    def __init__(self, device, *options, group=GROUP):
+    def __init__(self, device, *options, group=GROUP, **how):
         want = members(device, group) + (64 if '-u' in options else 1)
         self.process = subprocess.Popen(
             [PROGRAM, 'dump', '-i', device, *options, '-g', group],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
-            text=True)
+            text=True, **how)
         soon(lambda: members(device, group) == want or
              self.process.poll() is not None, 'group joined', 10)
 
@@ -648,7 +648,7 @@ def test_beside():
 
 
 def test_privilege():
-    """Without privilege: a line that says what does not need it"""
+    """Without privilege sockets work; else a line says so"""
     if os.geteuid():
         skip('needs root to give it up')
     with cable():
@@ -658,6 +658,9 @@ def test_privilege():
             os.setuid(65534)
         line = failure('dump', '-i', 'right', preexec_fn=drop)
         check('may not capture; -u' in line, line)
+        sockets = Live('right', '-u', '-c', '1', preexec_fn=drop)
+        send('left', udp(message([good()], 7)))
+        equal(len(sockets.end()[0]), 1, 'messages')
 
 
 ### watch
