@@ -24,6 +24,7 @@ struct ip_vs_sync_master;
 struct ip_vs_sync_backup;
 struct ipvs_sync_daemon_cfg;
 struct netns_ipvs;
+struct seq_file;
 
 /**
  * struct ip_vs_sync_conn - what sync keeps in a connection
@@ -78,6 +79,8 @@ struct ip_vs_sync_knobs {
  * @mutex:	serialises start, stop and the readers of configurations;
  *		taken before RTNL, never inside it
  * @bound_late:	connections that came by sync before their server
+ * @lost_at_stop: records lost because a master stopped while its socket would
+ *		not take them
  * @sysctl_hdr:	the registered table
  * @sysctl_tbl:	this namespace's own copy of the table
  */
@@ -88,11 +91,14 @@ struct ip_vs_sync_net {
 	struct ip_vs_sync_backup	*backup;
 	struct mutex			mutex;	/* start and stop */
 	atomic_long_t			bound_late;
+	atomic_long_t			lost_at_stop;
 	struct ctl_table_header		*sysctl_hdr;
 	struct ctl_table		*sysctl_tbl;
 };
 
 /* called by ip_vs_core.c */
+int ip_vs_sync_netlink_init(void);
+void ip_vs_sync_netlink_exit(void);
 int ip_vs_sync_net_init(struct netns_ipvs *ipvs);
 void ip_vs_sync_net_exit(struct netns_ipvs *ipvs);
 void ip_vs_sync_net_cleanup(struct netns_ipvs *ipvs);
@@ -103,6 +109,10 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp);
 void ip_vs_sync_conn_extended(struct ip_vs_conn *cp);
 bool ip_vs_sync_conn_release(struct ip_vs_conn *cp);
 struct ip_vs_dest *ip_vs_sync_dest(struct ip_vs_conn *cp);
+
+void *ip_vs_conn_list_start(struct seq_file *seq, loff_t *pos);
+void *ip_vs_conn_list_next(struct seq_file *seq, void *v, loff_t *pos);
+void ip_vs_conn_list_stop(struct seq_file *seq, void *v);
 
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;

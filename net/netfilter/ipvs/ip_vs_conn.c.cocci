@@ -1,6 +1,6 @@
 // A connection's sync state is set up and consulted through ip_vs_sync.h.
 
-// The walk of sync looks at every connection.
+// The walk of sync looks at every connection, so does the listing.
 @table_offered@
 @@
 -static
@@ -61,3 +61,32 @@ identifier ct, cdest, dest;
 +	struct ip_vs_dest *dest = ip_vs_sync_dest(ct);
  	...
  }
+
+// Lists go on where they stopped, see ip_vs_conn_list.c.
+@list_find_gone@
+@@
+-static void *ip_vs_conn_array(...) { ... }
+
+@list_start_gone@
+@@
+-static void *ip_vs_conn_seq_start(...) { ... }
+
+@list_next_gone@
+@@
+-static void *ip_vs_conn_seq_next(...) { ... }
+
+@list_stop_gone@
+@@
+-static void ip_vs_conn_seq_stop(...) { ... }
+
+@list_used@
+identifier ops;
+@@
+ struct seq_operations ops = {
+-	.start = ip_vs_conn_seq_start,
+-	.next = ip_vs_conn_seq_next,
+-	.stop = ip_vs_conn_seq_stop,
++	.start = ip_vs_conn_list_start,
++	.next = ip_vs_conn_list_next,
++	.stop = ip_vs_conn_list_stop,
+ };

@@ -34,3 +34,25 @@ expression ipvs;
 +ip_vs_sync_net_exit(ipvs);
  ip_vs_conn_net_cleanup(ipvs);
  ip_vs_app_net_cleanup(ipvs);
+
+// Last in, first out: with it, user space sees namespaces that are set up.
+@netlink_init@
+identifier ret;
+expression list say;
+@@
+ ret = ip_vs_register_nl_ioctl();
+ if (ret < 0) {
+ 	pr_err(say);
+ 	goto cleanup_dev;
+ }
++ret = ip_vs_sync_netlink_init();
++if (ret < 0) {
++	ip_vs_unregister_nl_ioctl();
++	goto cleanup_dev;
++}
+
+@netlink_exit@
+@@
++ip_vs_sync_netlink_exit();
+ ip_vs_unregister_nl_ioctl();
+ unregister_pernet_device(&ipvs_core_dev_ops);

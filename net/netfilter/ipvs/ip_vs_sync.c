@@ -13,6 +13,8 @@
  *	ip_vs_sync_sock.c	sockets
  *	ip_vs_sync_sysctl.c	the knobs, net.ipv4.vs.sync_*
  *	ip_vs_sync_stats.c	the counters, /proc/net/ip_vs_sync
+ *	ip_vs_sync_netlink.c	the same over generic netlink, and what changes
+ *	ip_vs_sync_trace.c	tracepoints
  *	tests/			KUnit tests of the pure rooms
  *
  * include/net/ip_vs_sync.h is all that the rest of IPVS sees of them, and
@@ -23,6 +25,7 @@
 #define pr_fmt(fmt) KMSG_COMPONENT ": " fmt
 
 #include <linux/if_ether.h>
+#include <linux/ip_vs_sync.h>
 #include <linux/kthread.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
@@ -123,6 +126,7 @@ static int master_thread_init(struct netns_ipvs *ipvs,
 	int ret;
 
 	tx->ipvs = ipvs;
+	tx->id = id;
 	ret = ip_vs_sync_tx_init(tx, m->cfg.sync_maxlen, m->cfg.syncid) ?:
 	      ip_vs_sync_tx_sock(ipvs->net, &m->cfg, dev, id, buf_size,
 				 &tx->sock);
@@ -142,6 +146,7 @@ static int backup_thread_init(struct netns_ipvs *ipvs,
 	int ret;
 
 	rx->ipvs = ipvs;
+	rx->id = id;
 	ret = ip_vs_sync_rx_init(rx, b->cfg.syncid) ?:
 	      ip_vs_sync_rx_sock(ipvs->net, &b->cfg, dev, id, buf_size,
 				 &rx->sock);
@@ -259,6 +264,7 @@ int ip_vs_sync_start(struct netns_ipvs *ipvs, struct ipvs_sync_daemon_cfg *c,
 		goto out_dev;
 	}
 	WRITE_ONCE(sync->state, sync->state | state);
+	ip_vs_sync_notify(ipvs, state, IP_VS_SYNC_CMD_DAEMON_START_NTF);
 	pr_info("sync: %s started on %s, syncid %d\n",
 		state == IP_VS_STATE_MASTER ? "master" : "backup",
 		c->mcast_ifn, c->syncid);
@@ -296,6 +302,7 @@ int ip_vs_sync_stop(struct netns_ipvs *ipvs, int state)
 		return -ESRCH;
 	}
 	WRITE_ONCE(sync->state, sync->state & ~state);
+	ip_vs_sync_notify(ipvs, state, IP_VS_SYNC_CMD_DAEMON_STOP_NTF);
 	if (state == IP_VS_STATE_MASTER) {
 		m = rcu_replace_pointer(sync->master, NULL,
 					lockdep_is_held(&sync->mutex));

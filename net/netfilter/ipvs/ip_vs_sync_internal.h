@@ -30,22 +30,34 @@ struct task_struct;
 #define IP_VS_SYNC_DEAD		0x2
 
 /**
- * enum ip_vs_sync_tx_count - what a master thread counts
+ * enum ip_vs_sync_tx_count - what is counted of a master thread
  * @IP_VS_SYNC_TX_MESSAGES:	messages sent
  * @IP_VS_SYNC_TX_BYTES:	their bytes, UDP and IP headers not included
  * @IP_VS_SYNC_TX_RECORDS:	connections in them
  * @IP_VS_SYNC_TX_WAKEUPS:	times the thread woke up to look for work
  * @IP_VS_SYNC_TX_BLOCKED:	sends put off because the socket was full
+ * @IP_VS_SYNC_TX_NOBUFS:	sends put off for want of memory, or of room in
+ *				the queue of the device
+ * @IP_VS_SYNC_TX_CARRIER:	sends put off because the device has no carrier
  * @IP_VS_SYNC_TX_ERRORS:	sends put off because of another error
  * @IP_VS_SYNC_TX_EXPIRED:	connections gone before they were sent
  * @IP_VS_SYNC_TX_WITHDRAWN:	connections back in an opening state and
  *				templates without a server, not sent
  * @IP_VS_SYNC_TX_UNTOLD:	connections that the format can not tell, not
  *				sent: IPv6 in version 0, mixed families
- * @IP_VS_SYNC_TX_TOO_BIG:	records lost in messages that the path refuses
- * @IP_VS_SYNC_TX_STOPPED:	records lost because the daemon stopped while
- *				the socket would not take them
- * @IP_VS_SYNC_TX_COUNTS:	number of the above
+ * @IP_VS_SYNC_TX_COUNTS:	number of the above: the thread's own counters
+ * @IP_VS_SYNC_TX_MARKED:	announcements handed to the thread
+ * @IP_VS_SYNC_TX_COALESCED:	announcements of connections that were waiting
+ *				already
+ * @IP_VS_SYNC_TX_FULL:		announcements put off because sync_qlen_max was
+ *				reached
+ * @IP_VS_SYNC_TX_WAITING:	connections waiting now
+ * @IP_VS_SYNC_TX_WAITING_MAX:	most that waited when the thread came to look
+ * @IP_VS_SYNC_TX_SINCE:	milliseconds since the last message, or
+ *				%IP_VS_SYNC_NONE
+ * @IP_VS_SYNC_TX_STATS:	number of the above; each is an attribute, less
+ *				1, of a master thread in netlink: add behind
+ *				the last only, there
  */
 enum ip_vs_sync_tx_count {
 	IP_VS_SYNC_TX_MESSAGES,
@@ -53,37 +65,57 @@ enum ip_vs_sync_tx_count {
 	IP_VS_SYNC_TX_RECORDS,
 	IP_VS_SYNC_TX_WAKEUPS,
 	IP_VS_SYNC_TX_BLOCKED,
+	IP_VS_SYNC_TX_NOBUFS,
+	IP_VS_SYNC_TX_CARRIER,
 	IP_VS_SYNC_TX_ERRORS,
 	IP_VS_SYNC_TX_EXPIRED,
 	IP_VS_SYNC_TX_WITHDRAWN,
 	IP_VS_SYNC_TX_UNTOLD,
-	IP_VS_SYNC_TX_TOO_BIG,
-	IP_VS_SYNC_TX_STOPPED,
-	IP_VS_SYNC_TX_COUNTS
+	IP_VS_SYNC_TX_COUNTS,
+	IP_VS_SYNC_TX_MARKED = IP_VS_SYNC_TX_COUNTS,
+	IP_VS_SYNC_TX_COALESCED,
+	IP_VS_SYNC_TX_FULL,
+	IP_VS_SYNC_TX_WAITING,
+	IP_VS_SYNC_TX_WAITING_MAX,
+	IP_VS_SYNC_TX_SINCE,
+	IP_VS_SYNC_TX_STATS
 };
 
 /**
- * enum ip_vs_sync_rx_count - what a backup thread counts besides rejects
+ * enum ip_vs_sync_rx_count - what is counted of a backup thread, but rejects
  * @IP_VS_SYNC_RX_MESSAGES:	datagrams received
  * @IP_VS_SYNC_RX_BYTES:	their bytes, UDP and IP headers not included
  * @IP_VS_SYNC_RX_RECORDS:	records in them that could be read
+ * @IP_VS_SYNC_RX_WAKEUPS:	times the thread woke up to look for datagrams
  * @IP_VS_SYNC_RX_CREATED:	connections created
  * @IP_VS_SYNC_RX_UPDATED:	connections updated
  * @IP_VS_SYNC_RX_REPLACED:	connections dropped because the same flow goes
  *				to another server now
  * @IP_VS_SYNC_RX_ERRORS:	errors of the socket
- * @IP_VS_SYNC_RX_COUNTS:	number of the above
+ * @IP_VS_SYNC_RX_COUNTS:	number of the above: the thread's own counters
+ * @IP_VS_SYNC_RX_DROPPED:	datagrams lost because the socket had no room
+ *				for them, or damaged
+ * @IP_VS_SYNC_RX_SINCE:	milliseconds since the last datagram, or
+ *				%IP_VS_SYNC_NONE
+ * @IP_VS_SYNC_RX_STATS:	number of the above, see %IP_VS_SYNC_TX_STATS
  */
 enum ip_vs_sync_rx_count {
 	IP_VS_SYNC_RX_MESSAGES,
 	IP_VS_SYNC_RX_BYTES,
 	IP_VS_SYNC_RX_RECORDS,
+	IP_VS_SYNC_RX_WAKEUPS,
 	IP_VS_SYNC_RX_CREATED,
 	IP_VS_SYNC_RX_UPDATED,
 	IP_VS_SYNC_RX_REPLACED,
 	IP_VS_SYNC_RX_ERRORS,
-	IP_VS_SYNC_RX_COUNTS
+	IP_VS_SYNC_RX_COUNTS,
+	IP_VS_SYNC_RX_DROPPED = IP_VS_SYNC_RX_COUNTS,
+	IP_VS_SYNC_RX_SINCE,
+	IP_VS_SYNC_RX_STATS
 };
+
+/* A time since something that has not happened yet */
+#define IP_VS_SYNC_NONE		U64_MAX
 
 /**
  * struct ip_vs_sync_queue - connections one CPU has marked for one thread
@@ -118,6 +150,7 @@ enum ip_vs_sync_doze {
 /**
  * struct ip_vs_sync_tx - one thread of a master
  * @ipvs:	namespace
+ * @id:		number of the thread
  * @task:	the thread
  * @queue:	what the CPUs have marked
  * @enough:	connections waiting on one CPU that are worth a wake-up
@@ -131,7 +164,9 @@ enum ip_vs_sync_doze {
  * @failing:	the last attempt to send met an error, and it was logged
  * @next_sift:	jiffies when @backlog is next searched for the dead
  * @w:		message being built
- * @counts:	&enum ip_vs_sync_tx_count
+ * @waiting_max: most connections in @backlog after a look at the lists
+ * @last_message: jiffies when a message was sent last
+ * @counts:	the thread's own of &enum ip_vs_sync_tx_count
  * @pe_data:	copy of an engine's data while a record is written
  * @pe_name:	copy of an engine's name
  *
@@ -140,6 +175,7 @@ enum ip_vs_sync_doze {
  */
 struct ip_vs_sync_tx {
 	struct netns_ipvs		*ipvs;
+	unsigned int			id;
 	struct task_struct		*task;
 	struct ip_vs_sync_queue __percpu *queue;
 	unsigned int			enough;
@@ -154,6 +190,8 @@ struct ip_vs_sync_tx {
 	bool				failing;
 	unsigned long			next_sift;
 	struct ip_vs_sync_writer	w;
+	unsigned long			waiting_max;
+	unsigned long			last_message;
 	unsigned long			counts[IP_VS_SYNC_TX_COUNTS];
 	u8				pe_data[IP_VS_PEDATA_MAXLEN];
 	u8				pe_name[IP_VS_PENAME_MAXLEN];
@@ -162,20 +200,24 @@ struct ip_vs_sync_tx {
 /**
  * struct ip_vs_sync_rx - one thread of a backup
  * @ipvs:	namespace
+ * @id:		number of the thread
  * @task:	the thread
  * @sock:	bound to the group and the thread's port
  * @buf:	a datagram
  * @syncid:	group of directors listened to, 0 for all
- * @counts:	written by the thread only
+ * @last_message: jiffies when a datagram came last
+ * @counts:	the thread's own of &enum ip_vs_sync_rx_count
  * @rejects:	records not used, by &enum ip_vs_sync_reject; a datagram that
  *		is refused as a whole counts once
  */
 struct ip_vs_sync_rx {
 	struct netns_ipvs	*ipvs;
+	unsigned int		id;
 	struct task_struct	*task;
 	struct socket		*sock;
 	u8			*buf;
 	u8			syncid;
+	unsigned long		last_message;
 	unsigned long		counts[IP_VS_SYNC_RX_COUNTS];
 	unsigned long		rejects[IP_VS_SYNC_REJECTS];
 };
@@ -252,6 +294,7 @@ int ip_vs_sync_rx_thread(void *data);
 int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		       struct net_device *dev, int id, int buf_size,
 		       struct socket **sockp);
+int ip_vs_sync_sock_ready(struct socket *sock);
 int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		       struct net_device *dev, int id, int buf_size,
 		       struct socket **sockp);
@@ -263,5 +306,10 @@ void ip_vs_sync_sysctl_exit(struct netns_ipvs *ipvs);
 /* ip_vs_sync_stats.c */
 int ip_vs_sync_stats_init(struct netns_ipvs *ipvs);
 void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs);
+void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats);
+void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats);
+
+/* ip_vs_sync_netlink.c */
+void ip_vs_sync_notify(struct netns_ipvs *ipvs, int state, u8 cmd);
 
 #endif	/* _IP_VS_SYNC_INTERNAL_H */

@@ -11,6 +11,7 @@
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <net/sock.h>
+#include <trace/events/ip_vs_sync.h>
 
 #include "ip_vs_sync_internal.h"
 
@@ -196,6 +197,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 {
 	u32 flags = (rec->flags & RECORD_FLAGS) | IP_VS_CONN_F_SYNC;
 	struct ip_vs_conn *cp;
+	bool created;
 
 	if (flags & IP_VS_CONN_F_TEMPLATE)
 		cp = ip_vs_ct_in_get(param);
@@ -212,7 +214,8 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
 	}
 
-	if (cp) {
+	created = !cp;
+	if (!created) {
 		conn_update(rx, cp, flags);
 	} else {
 		cp = conn_create(rx, param, rec, flags);
@@ -220,6 +223,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 			return IP_VS_SYNC_R_NOMEM;
 	}
 	conn_apply(cp, rec);
+	trace_ip_vs_sync_applied(cp, created);
 	ip_vs_conn_put(cp);
 	return IP_VS_SYNC_OK;
 }
@@ -257,6 +261,8 @@ static void rx_reject(struct ip_vs_sync_rx *rx, enum ip_vs_sync_reject why,
 		      unsigned int n)
 {
 	ip_vs_sync_add(&rx->rejects[why], n);
+	trace_ip_vs_sync_rejected(rx->ipvs, rx->id,
+				  ip_vs_sync_reject_name(why), n);
 }
 
 static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
@@ -266,9 +272,11 @@ static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
 	enum ip_vs_sync_reject why;
 	unsigned int left;
 
+	WRITE_ONCE(rx->last_message, jiffies);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_BYTES], len);
 	why = ip_vs_sync_read_open(&r, rx->buf, len);
+	trace_ip_vs_sync_received(rx->ipvs, rx->id, why ? 0 : r.left, len);
 	if (!why && rx->syncid && rx->syncid != r.syncid)
 		why = IP_VS_SYNC_R_SYNCID;
 	if (why) {
@@ -324,6 +332,7 @@ int ip_vs_sync_rx_thread(void *data)
 			timeout = RETRY_DELAY;
 		}
 		wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
+		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_WAKEUPS], 1);
 	}
 	remove_wait_queue(wq, &wait);
 	return 0;

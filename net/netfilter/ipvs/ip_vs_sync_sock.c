@@ -55,7 +55,8 @@ static int group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
 }
 
 /* Options of who sends to a group through @dev. Messages that grew beyond
- * the MTU go in fragments.
+ * the MTU go in fragments. With RECVERR a message that the device's queue drops
+ * is an error that the sender learns of.
  */
 static int send_options(struct socket *sock,
 			const struct ipvs_sync_daemon_cfg *c,
@@ -70,6 +71,7 @@ static int send_options(struct socket *sock,
 				       0) ?:
 		       sock_option_int(sock, SOL_IPV6, IPV6_MULTICAST_HOPS,
 				       c->mcast_ttl) ?:
+		       sock_option_int(sock, SOL_IPV6, IPV6_RECVERR, 1) ?:
 		       sock_option_int(sock, SOL_IPV6, IPV6_MTU_DISCOVER,
 				       IPV6_PMTUDISC_DONT);
 	return sock_option(sock, SOL_IP, IP_MULTICAST_IF, &mreq,
@@ -77,6 +79,7 @@ static int send_options(struct socket *sock,
 	       sock_option_int(sock, SOL_IP, IP_MULTICAST_LOOP, 0) ?:
 	       sock_option_int(sock, SOL_IP, IP_MULTICAST_TTL,
 			       c->mcast_ttl) ?:
+	       sock_option_int(sock, SOL_IP, IP_RECVERR, 1) ?:
 	       sock_option_int(sock, SOL_IP, IP_MTU_DISCOVER,
 			       IP_PMTUDISC_DONT);
 }
@@ -151,6 +154,29 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		return ret;
 	len = group_addr(c, id, &group);
 	return kernel_connect(sock, (struct sockaddr *)&group, len, 0);
+}
+
+/**
+ * ip_vs_sync_sock_ready() - would a message get further than the device?
+ * @sock:	of a master thread
+ *
+ * A device without carrier swallows what it is given.
+ *
+ * Context: process.
+ * Return: 0 or -ENOLINK.
+ */
+int ip_vs_sync_sock_ready(struct socket *sock)
+{
+	struct dst_entry *dst;
+	int ret = 0;
+
+	rcu_read_lock();
+	/* Without a route yet, to send will look for one and tell */
+	dst = rcu_dereference(sock->sk->sk_dst_cache);
+	if (dst && !netif_carrier_ok(dst->dev))
+		ret = -ENOLINK;
+	rcu_read_unlock();
+	return ret;
 }
 
 /**

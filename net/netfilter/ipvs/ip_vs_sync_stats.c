@@ -2,121 +2,167 @@
 /* IPVS sync: the counters, /proc/net/ip_vs_sync
  *
  * One line a counter, "role.thread.name value", for people and scripts alike.
- * Counters start at 0 with their daemon.
+ * Counters start at 0 with their daemon. Nothing here depends on how many
+ * connections there are.
  */
 
+#include <linux/jiffies.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <net/sock.h>
 
 #include "ip_vs_sync_internal.h"
 
+static u64 since(unsigned long messages, unsigned long last)
+{
+	return messages ? jiffies_to_msecs(jiffies - last) : IP_VS_SYNC_NONE;
+}
+
+/**
+ * ip_vs_sync_tx_stats() - all that is counted of a master thread
+ * @tx:		the thread
+ * @stats:	set, by &enum ip_vs_sync_tx_count, %IP_VS_SYNC_TX_STATS of them
+ *
+ * Context: process, under the mutex of sync.
+ */
+void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats)
+{
+	u64 marked = 0, taken = 0, coalesced = 0, full = 0;
+	const struct ip_vs_sync_queue *q;
+	int i, cpu;
+
+	for (i = 0; i < IP_VS_SYNC_TX_COUNTS; i++)
+		stats[i] = READ_ONCE(tx->counts[i]);
+	for_each_possible_cpu(cpu) {
+		q = per_cpu_ptr(tx->queue, cpu);
+		/* In this order, so that what waits is never less than none */
+		taken += READ_ONCE(q->taken);
+		marked += READ_ONCE(q->added);
+		coalesced += READ_ONCE(q->coalesced);
+		full += READ_ONCE(q->full);
+	}
+	stats[IP_VS_SYNC_TX_MARKED] = marked;
+	stats[IP_VS_SYNC_TX_COALESCED] = coalesced;
+	stats[IP_VS_SYNC_TX_FULL] = full;
+	stats[IP_VS_SYNC_TX_WAITING] = READ_ONCE(tx->held) + marked - taken;
+	stats[IP_VS_SYNC_TX_WAITING_MAX] = READ_ONCE(tx->waiting_max);
+	stats[IP_VS_SYNC_TX_SINCE] = since(stats[IP_VS_SYNC_TX_MESSAGES],
+					   READ_ONCE(tx->last_message));
+}
+
+/**
+ * ip_vs_sync_rx_stats() - all that is counted of a backup thread, but rejects
+ * @rx:		the thread
+ * @stats:	set, by &enum ip_vs_sync_rx_count, %IP_VS_SYNC_RX_STATS of them
+ *
+ * Context: process, under the mutex of sync.
+ */
+void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats)
+{
+	int i;
+
+	for (i = 0; i < IP_VS_SYNC_RX_COUNTS; i++)
+		stats[i] = READ_ONCE(rx->counts[i]);
+	stats[IP_VS_SYNC_RX_DROPPED] = atomic_read(&rx->sock->sk->sk_drops);
+	stats[IP_VS_SYNC_RX_SINCE] = since(stats[IP_VS_SYNC_RX_MESSAGES],
+					   READ_ONCE(rx->last_message));
+}
+
 #ifdef CONFIG_PROC_FS
 
-static const char * const tx_names[IP_VS_SYNC_TX_COUNTS] = {
+static const char * const tx_names[IP_VS_SYNC_TX_STATS] = {
 	[IP_VS_SYNC_TX_MESSAGES]	= "messages",
 	[IP_VS_SYNC_TX_BYTES]		= "bytes",
 	[IP_VS_SYNC_TX_RECORDS]		= "records",
 	[IP_VS_SYNC_TX_WAKEUPS]		= "wakeups",
 	[IP_VS_SYNC_TX_BLOCKED]		= "send_blocked",
+	[IP_VS_SYNC_TX_NOBUFS]		= "send_nobufs",
+	[IP_VS_SYNC_TX_CARRIER]		= "send_no_carrier",
 	[IP_VS_SYNC_TX_ERRORS]		= "send_errors",
 	[IP_VS_SYNC_TX_EXPIRED]		= "expired_waiting",
 	[IP_VS_SYNC_TX_WITHDRAWN]	= "withdrawn",
 	[IP_VS_SYNC_TX_UNTOLD]		= "untold",
-	[IP_VS_SYNC_TX_TOO_BIG]		= "lost_too_big",
-	[IP_VS_SYNC_TX_STOPPED]		= "lost_at_stop",
+	[IP_VS_SYNC_TX_MARKED]		= "marked",
+	[IP_VS_SYNC_TX_COALESCED]	= "coalesced",
+	[IP_VS_SYNC_TX_FULL]		= "queue_full",
+	[IP_VS_SYNC_TX_WAITING]		= "waiting",
+	[IP_VS_SYNC_TX_WAITING_MAX]	= "waiting_max",
+	[IP_VS_SYNC_TX_SINCE]		= "since_message_ms",
 };
 
-static const char * const rx_names[IP_VS_SYNC_RX_COUNTS] = {
+static const char * const rx_names[IP_VS_SYNC_RX_STATS] = {
 	[IP_VS_SYNC_RX_MESSAGES]	= "messages",
 	[IP_VS_SYNC_RX_BYTES]		= "bytes",
 	[IP_VS_SYNC_RX_RECORDS]		= "records",
+	[IP_VS_SYNC_RX_WAKEUPS]		= "wakeups",
 	[IP_VS_SYNC_RX_CREATED]		= "created",
 	[IP_VS_SYNC_RX_UPDATED]		= "updated",
 	[IP_VS_SYNC_RX_REPLACED]	= "replaced",
 	[IP_VS_SYNC_RX_ERRORS]		= "receive_errors",
+	[IP_VS_SYNC_RX_DROPPED]		= "receive_dropped",
+	[IP_VS_SYNC_RX_SINCE]		= "since_message_ms",
 };
 
-static const char * const reject_names[IP_VS_SYNC_REJECTS] = {
-	[IP_VS_SYNC_R_SHORT]		= "reject_short",
-	[IP_VS_SYNC_R_SIZE]		= "reject_size",
-	[IP_VS_SYNC_R_VERSION]		= "reject_version",
-	[IP_VS_SYNC_R_SYNCID]		= "reject_syncid",
-	[IP_VS_SYNC_R_TRUNCATED]	= "reject_truncated",
-	[IP_VS_SYNC_R_RECORD_SIZE]	= "reject_record_size",
-	[IP_VS_SYNC_R_RECORD_VERSION]	= "reject_record_version",
-	[IP_VS_SYNC_R_TYPE]		= "reject_type",
-	[IP_VS_SYNC_R_OPTION_SIZE]	= "reject_option_size",
-	[IP_VS_SYNC_R_OPTION_TWICE]	= "reject_option_twice",
-	[IP_VS_SYNC_R_OPTION_UNKNOWN]	= "reject_option_unknown",
-	[IP_VS_SYNC_R_FLAGS]		= "reject_flags",
-	[IP_VS_SYNC_R_FAMILY]		= "reject_family",
-	[IP_VS_SYNC_R_PROTOCOL]		= "reject_protocol",
-	[IP_VS_SYNC_R_STATE]		= "reject_state",
-	[IP_VS_SYNC_R_PE_NAME]		= "reject_pe_name",
-	[IP_VS_SYNC_R_STALE]		= "reject_stale",
-	[IP_VS_SYNC_R_NOMEM]		= "reject_nomem",
-};
-
-static void show_names(struct seq_file *seq, const char *role, unsigned int id,
-		       const char * const *names, const unsigned long *counts,
-		       int n)
+/* %IP_VS_SYNC_NONE reads -1 */
+static void show_stats(struct seq_file *seq, const char *role, unsigned int id,
+		       const char * const *names, const u64 *stats, int n)
 {
 	int i;
 
 	for (i = 0; i < n; i++)
-		if (names[i])
-			seq_printf(seq, "%s.%u.%s %lu\n", role, id, names[i],
-				   READ_ONCE(counts[i]));
+		seq_printf(seq, "%s.%u.%s %lld\n", role, id, names[i],
+			   stats[i]);
 }
 
 static void show_master(struct seq_file *seq,
-			const struct ip_vs_sync_master *m, unsigned int id)
+			const struct ip_vs_sync_master *m)
 {
-	const struct ip_vs_sync_tx *tx = &m->tx[id];
-	unsigned long marked = 0, coalesced = 0, full = 0;
-	unsigned long waiting = READ_ONCE(tx->held);
-	const struct ip_vs_sync_queue *q;
-	int cpu;
+	u64 stats[IP_VS_SYNC_TX_STATS];
+	unsigned int id;
 
-	for_each_possible_cpu(cpu) {
-		q = per_cpu_ptr(tx->queue, cpu);
-		waiting += READ_ONCE(q->added) - READ_ONCE(q->taken);
-		marked += READ_ONCE(q->added);
-		coalesced += READ_ONCE(q->coalesced);
-		full += READ_ONCE(q->full);
+	seq_printf(seq, "master.walk.renewed %lu\n",
+		   READ_ONCE(m->walk.renewed));
+	for (id = 0; id < m->threads; id++) {
+		ip_vs_sync_tx_stats(&m->tx[id], stats);
+		show_stats(seq, "master", id, tx_names, stats,
+			   IP_VS_SYNC_TX_STATS);
 	}
-	seq_printf(seq, "master.%u.marked %lu\n", id, marked);
-	seq_printf(seq, "master.%u.coalesced %lu\n", id, coalesced);
-	seq_printf(seq, "master.%u.queue_full %lu\n", id, full);
-	seq_printf(seq, "master.%u.waiting %lu\n", id, waiting);
-	show_names(seq, "master", id, tx_names, tx->counts,
-		   IP_VS_SYNC_TX_COUNTS);
+}
+
+static void show_backup(struct seq_file *seq,
+			const struct ip_vs_sync_backup *b)
+{
+	enum ip_vs_sync_reject why;
+	u64 stats[IP_VS_SYNC_RX_STATS];
+	unsigned int id;
+
+	for (id = 0; id < b->threads; id++) {
+		ip_vs_sync_rx_stats(&b->rx[id], stats);
+		show_stats(seq, "backup", id, rx_names, stats,
+			   IP_VS_SYNC_RX_STATS);
+		for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
+			seq_printf(seq, "backup.%u.reject_%s %lu\n", id,
+				   ip_vs_sync_reject_name(why),
+				   READ_ONCE(b->rx[id].rejects[why]));
+	}
 }
 
 static int stats_show(struct seq_file *seq, void *v)
 {
 	struct ip_vs_sync_net *sync = &net_ipvs(seq_file_single_net(seq))->sync;
-	const struct ip_vs_sync_backup *b;
 	const struct ip_vs_sync_master *m;
-	unsigned int id;
 
 	mutex_lock(&sync->mutex);
+	seq_printf(seq, "bound_late %ld\n",
+		   atomic_long_read(&sync->bound_late));
+	seq_printf(seq, "lost_at_stop %ld\n",
+		   atomic_long_read(&sync->lost_at_stop));
 	m = rcu_dereference_protected(sync->master,
 				      lockdep_is_held(&sync->mutex));
 	if (m)
-		seq_printf(seq, "master.walk.renewed %lu\n",
-			   READ_ONCE(m->walk.renewed));
-	for (id = 0; m && id < m->threads; id++)
-		show_master(seq, m, id);
-	seq_printf(seq, "bound_late %ld\n",
-		   atomic_long_read(&sync->bound_late));
-	b = sync->backup;
-	for (id = 0; b && id < b->threads; id++) {
-		show_names(seq, "backup", id, rx_names, b->rx[id].counts,
-			   IP_VS_SYNC_RX_COUNTS);
-		show_names(seq, "backup", id, reject_names, b->rx[id].rejects,
-			   IP_VS_SYNC_REJECTS);
-	}
+		show_master(seq, m);
+	if (sync->backup)
+		show_backup(seq, sync->backup);
 	mutex_unlock(&sync->mutex);
 	return 0;
 }

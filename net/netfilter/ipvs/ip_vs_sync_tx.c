@@ -24,6 +24,7 @@
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <net/sock.h>
+#include <trace/events/ip_vs_sync.h>
 
 #include "ip_vs_sync_internal.h"
 
@@ -35,6 +36,8 @@
 #define WAKE_MESSAGES		8
 /* Between attempts to send after an error, in jiffies */
 #define RETRY_DELAY		max(HZ / 10, 1)
+/* The same when the device's queue is full, which it soon is no more */
+#define NOBUFS_DELAY		SEND_DELAY
 
 /* What a state means, see enum ip_vs_sync_phase; 0 is IP_VS_SYNC_HELD */
 static const u8 tcp_phase[IP_VS_TCP_S_LAST] = {
@@ -197,6 +200,7 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 	}
 	if (!ip_vs_sync_claim(&cp->sync, v, next))
 		goto out;
+	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
 	/* Fully ordered: who finds the bit set knows that the thread has yet
 	 * to clear it, and reads the connection only after that.
@@ -328,13 +332,18 @@ out:
  */
 bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
+	unsigned long expires = READ_ONCE(cp->timer.expires);
 	struct ip_vs_sync_view v;
 	unsigned long next;
 	bool held;
 
 	conn_view(cp, 0, &v);
-	if (likely(!ip_vs_sync_lease_due(&v, READ_ONCE(cp->timer.expires),
-					 &next)) ||
+	/* What controls others has its timer set again when it runs out. On a
+	 * backup it must not run out before it hears of that.
+	 */
+	if (atomic_read(&cp->n_control))
+		expires = v.now + v.timeout;
+	if (likely(!ip_vs_sync_lease_due(&v, expires, &next)) ||
 	    left_to_template(&cp->ipvs->sync.knobs, cp))
 		return false;
 
@@ -416,6 +425,8 @@ static void tx_take(struct ip_vs_sync_tx *tx)
 		WRITE_ONCE(q->taken, READ_ONCE(q->added));
 		tx_append(tx, llist_del_all(&q->head));
 	}
+	if (tx->backlog_len > tx->waiting_max)
+		WRITE_ONCE(tx->waiting_max, tx->backlog_len);
 }
 
 /* Free the dead in the backlog while it can not be sent, so that a link that
@@ -470,19 +481,6 @@ static void seq_record(const struct ip_vs_seq *seq, struct ip_vs_sync_seq *to)
 	to->previous_delta = seq->previous_delta;
 }
 
-/* Seconds that a backup is to keep a connection. What controls others has its
- * timer set again when it runs out; a backup must outlast that, by as much as
- * the timer wheel may round up.
- */
-static u32 told_timeout(struct ip_vs_conn *cp)
-{
-	unsigned long timeout = cp->timeout;
-
-	if (atomic_read(&cp->n_control))
-		timeout += timeout / 8 + HZ;
-	return timeout / HZ;
-}
-
 /* ip_vs_check_template() leaves this of a template that lost its server */
 static bool is_invalid_template(const struct ip_vs_conn *cp)
 {
@@ -515,7 +513,7 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	rec->vport = cp->vport;
 	rec->dport = cp->dport;
 	rec->fwmark = cp->fwmark;
-	rec->timeout = told_timeout(cp);
+	rec->timeout = cp->timeout / HZ;
 	rec->caddr = cp->caddr;
 	rec->vaddr = cp->vaddr;
 	rec->daddr = cp->daddr;
@@ -537,31 +535,45 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	return true;
 }
 
+/* Count an attempt that failed. Return: jiffies until the next one. */
+static long tx_failed(struct ip_vs_sync_tx *tx, int err)
+{
+	switch (err) {
+	case -EAGAIN:
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BLOCKED], 1);
+		return HZ;
+	case -ENOMEM:
+	case -ENOBUFS:
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_NOBUFS], 1);
+		return NOBUFS_DELAY;
+	case -ENOLINK:
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_CARRIER], 1);
+		break;
+	default:
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_ERRORS], 1);
+	}
+	if (!tx->failing)
+		pr_warn("sync: can not send, error %d, trying on\n", err);
+	tx->failing = true;
+	return RETRY_DELAY;
+}
+
 /* Wait for room in the socket after -EAGAIN, or for better times */
 static void tx_wait(struct ip_vs_sync_tx *tx, int err)
 {
+	bool blocked = err == -EAGAIN;
 	struct sock *sk = tx->sock->sk;
+	long delay;
 
 	if (time_after_eq(jiffies, tx->next_sift)) {
 		tx_sift(tx);
 		tx->next_sift = jiffies + HZ;
 	}
 	WRITE_ONCE(tx->held, tx->backlog_len);
-	if (err == -EAGAIN) {
-		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BLOCKED], 1);
-		wait_event_interruptible_timeout(*sk_sleep(sk),
-						 sock_writeable(sk) ||
-						 kthread_should_stop(), HZ);
-	} else {
-		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_ERRORS], 1);
-		if (!tx->failing)
-			pr_warn("sync: can not send, error %d, trying on\n",
-				err);
-		tx->failing = true;
-		wait_event_interruptible_timeout(*sk_sleep(sk),
-						 kthread_should_stop(),
-						 RETRY_DELAY);
-	}
+	delay = tx_failed(tx, err);
+	wait_event_interruptible_timeout(*sk_sleep(sk),
+					 (blocked && sock_writeable(sk)) ||
+					 kthread_should_stop(), delay);
 }
 
 /* A message is out, the backlog follows */
@@ -585,21 +597,19 @@ static void tx_send(struct ip_vs_sync_tx *tx)
 		return;
 	vec.iov_base = w->buf;
 	vec.iov_len = ip_vs_sync_write_close(w);
-	while ((ret = kernel_sendmsg(tx->sock, &msg, &vec, 1,
+	while ((ret = ip_vs_sync_sock_ready(tx->sock) ?:
+		      kernel_sendmsg(tx->sock, &msg, &vec, 1,
 				     vec.iov_len)) < 0) {
-		if (ret == -EMSGSIZE) {
-			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_TOO_BIG],
-				       w->records);
-			goto out;
-		}
 		if (kthread_should_stop()) {
-			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_STOPPED],
-				       w->records);
+			atomic_long_add(w->records,
+					&tx->ipvs->sync.lost_at_stop);
 			goto out;
 		}
 		tx_wait(tx, ret);
 	}
 	tx_unblocked(tx);
+	trace_ip_vs_sync_sent(tx->ipvs, tx->id, w->records, vec.iov_len);
+	WRITE_ONCE(tx->last_message, jiffies);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);

@@ -20,19 +20,12 @@ CARRIED = wire.FWD | wire.NOOUTPUT | wire.INACTIVE | wire.SEQ | \
 class Rules:
     """What the two kernels may do differently, in seconds."""
     late: int           # from a packet to the message that tells of it
-    longer: tuple       # more is told of what controls others, by each end
     # Both ends show whole seconds and are not read at the same instant.
     rounding: int = 1
 
-    def lifetime(self, flow):
+    def lifetime(self):
         """How much longer a flow may have on the backup: least and most."""
-        more = self.more(flow, 0)
-        return more - self.rounding, more + self.late + self.rounding
-
-    def more(self, flow, teller):
-        """How much longer than its timeout one end tells a flow to live."""
-        return flow.controls // 8 + 1 \
-            if flow.controls and self.longer[teller] else 0
+        return -self.rounding, self.late + self.rounding
 
 
 ENDS = 'protocol client virtual server state '
@@ -102,7 +95,7 @@ def one(found, flow, here, there, rules):
                            getattr(here, field), getattr(there, field))
     found.unless_equal('origin', f'{name(flow)}: origin', 'SYNC',
                        there.origin)
-    least, most = rules.lifetime(flow)
+    least, most = rules.lifetime()
     more = there.expires - here.expires
     if not least <= more <= most:
         found.add('lifetime', f'{name(flow)}: expires in {here.expires} s '
@@ -153,7 +146,7 @@ def strangers(chosen, master, backup):
     return found
 
 
-def announcements(scenario, master, backup, rules):
+def announcements(scenario, master, backup):
     """What both ends tell after the same packets."""
     found = Differences()
     mine, theirs = (index(each, Told) for each in (master, backup))
@@ -169,29 +162,18 @@ def announcements(scenario, master, backup, rules):
             synced = flow.key() not in again
             told(found, flow, mine[flow.key()][0], theirs[flow.key()][0],
                  synced)
-            timeout(found, flow, mine[flow.key()][0].timeout,
-                    theirs[flow.key()][0].timeout, rules)
     return found
 
 
 def told(found, flow, here, there, synced):
-    for field in 'server', 'state', 'fwmark', 'seq', 'name', 'data':
+    for field in ('server', 'state', 'timeout', 'fwmark', 'seq', 'name',
+                  'data'):
         found.unless_equal(f'then {field}', f'{name(flow)}: then {field}',
                            getattr(here, field), getattr(there, field))
     found.unless_equal('then flags', f'{name(flow)}: then flags',
                        hex(here.flags & CARRIED), hex(there.flags & CARRIED))
     found.unless_equal('then origin', f'{name(flow)}: then SYNC', synced,
                        bool(there.flags & wire.SYNC))
-
-
-def timeout(found, flow, here, there, rules):
-    """What controls others is told to live longer. On the backup only
-    templates do, as nothing says what controls what.
-    """
-    here -= rules.more(flow, 0)
-    there -= rules.more(flow, 1) if flow.state == 'ASSURED' else 0
-    found.unless_equal('then timeout', f'{name(flow)}: then timeout, but for '
-                       'what it controls', here, there)
 
 
 def told_all(burst, version, sizes):

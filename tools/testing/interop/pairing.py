@@ -105,8 +105,7 @@ class Pairing:
 
     def compare(self, version):
         rules = compare.Rules(
-            late=STOCK_LATE if self.kinds[0] == 'stock' else 0,
-            longer=[kind == 'ours' and version == 1 for kind in self.kinds])
+            late=STOCK_LATE if self.kinds[0] == 'stock' else 0)
         self.at_once('make')
         self.at_once('sysctl', {'sync_version': version,
                                 'sync_sock_size': 1 << 20})
@@ -135,8 +134,7 @@ class Pairing:
         then = self.take_over(names, version)
         for scenario in scenarios.TABLE:
             differences = tables[scenario.name]
-            differences.update(compare.announcements(scenario, *then,
-                                                     rules))
+            differences.update(compare.announcements(scenario, *then))
             self.conclude(version, scenario.name, differences)
 
     def inherit(self, version):

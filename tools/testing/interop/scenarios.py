@@ -37,7 +37,6 @@ class Flow:
     state: str = None           # in the end, on the master
     after: list = ()            # packets after a take-over
     told: bool = True           # does the backup get to know it?
-    controls: int = 0           # timeout, if it controls others
     origin: str = 'LOCAL'       # on the master
     engine: str = ''
 
@@ -198,7 +197,7 @@ def persistent(name, kind, ends, virtual, template, clients, marks=(),
     scripts = [flow for client in clients for flow in (
         Flow('tcp', fresh(virtual, client), virtual, OPEN.split(),
              'ESTABLISHED', ['>A']),
-        Flow(*template(client), state='ASSURED', controls=PERSISTENCE))]
+        Flow(*template(client), state='ASSURED'))]
     again = [Flow('tcp', fresh(virtual, client), virtual, OPEN.split(),
                   'ESTABLISHED') for client in clients]
     # Without a template these would go to the same servers if they had the
@@ -253,12 +252,12 @@ def ftp():
     found = [
         Flow('tcp', passive, virtual,
              control + ['>PA PASV\r\n', pasv.replace('.', ',', 3)],
-             'ESTABLISHED', ['>A'], controls=TCP_TIMEOUT),
+             'ESTABLISHED', ['>A']),
         Flow('tcp', fresh(virtual), f'{VIP}:1234', OPEN.split(),
              'ESTABLISHED', ['>A']),
         Flow('tcp', active, virtual,
              control + [port.replace('.', ',', 3)],
-             'ESTABLISHED', ['>A'], controls=TCP_TIMEOUT),
+             'ESTABLISHED', ['>A']),
         Flow('tcp', f'{GHOST}:1235', f'{VIP}:20',
              ['<S', '>SA', '<A', '>A', '>A'], 'ESTABLISHED', ['>A'])]
     return Scenario('FTP, passive and active',

@@ -237,11 +237,12 @@ def test_retries_turn():
 def test_retries_lost():
     """What was lost is there after a retry"""
     with Clock(refresh=80, retries=1) as w:
-        w.backup.ip('link set sync down')
+        w.master.run('tc', 'qdisc', 'add', 'dev', 'sync', 'root', 'netem',
+                     'loss', '100%')
         flow = w.flow('udp', dst=DNS)
         flow.send(times=3)
         time.sleep(5)
-        w.backup.ip('link set sync up')
+        w.master.run('tc', 'qdisc', 'del', 'dev', 'sync', 'root')
         time.sleep(2)
         flow.send()
         time.sleep(0.1)

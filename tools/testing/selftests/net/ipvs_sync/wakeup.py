@@ -72,6 +72,14 @@ def test_backup():
                 time.sleep(0.001)
 
 
+def test_enough():
+    """Enough for several messages does not wait for more"""
+    with Awake() as w:
+        flows = [w.flow('udp', dst=DNS) for _ in range(500)]
+        delays = w.delays({flow: flow.send()[0] for flow in flows})
+        check(min(delays) < TICK / 2, f'after {min(delays) * 1000:.1f} ms')
+
+
 def steady(rate):
     """New connections at a steady rate: none waits longer."""
     with Awake() as w:
