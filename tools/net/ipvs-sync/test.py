@@ -159,8 +159,8 @@ GOOD = ('\tTCP 10.1.0.2:1000 -> 10.1.0.1:80 -> 10.2.0.2:8080 state '
 def test_seeds():
     """Each message of the corpus is read or refused as it should be"""
     for seed in corpus.seeds():
-        lines = dump_message(seed.data)
-        got = []
+        done = tool('dump', '-', data=pcap([ethernet(udp(seed.data))]))
+        lines, got = done.out, []
         whole = re.search(r' reject (\w+)$', lines[0])
         if whole:
             got.append(whole[1])
@@ -171,6 +171,9 @@ def test_seeds():
             elif not line.startswith('\tbytes behind'):
                 got.append('ok')
         equal(got, seed.reasons, seed.name)
+        number = got.count('ok')
+        equal(done.errors, [f'ipvs-sync: messages 1 records {number} '
+                            f'rejected {len(got) - number}'], seed.name)
 
 
 def test_reasons():
@@ -304,8 +307,10 @@ def test_links():
 
 
 def test_headers():
-    """Options and extension headers are passed over"""
+    """Options and extension headers are passed over, what follows is left"""
     data = udp(message([good()], 7))
+    behind = data[:2] + struct.pack('!H', len(data) + 4) + data[4:] + b'more'
+    equal(dump([ethernet(behind)]), dump([ethernet(data)]), 'behind UDP')
     options = b'\x47' + data[1:2] + struct.pack('!H', len(data) + 8) + \
         data[4:20] + b'\x94\4\0\0' * 2 + data[20:]
     equal(dump([ethernet(options)])[1], GOOD, 'options of IPv4')
@@ -479,21 +484,20 @@ def test_interface():
 def test_noise():
     """Damaged frames do no harm"""
     rng = random.Random(20111122)
-    seeds = [seed.data for seed in corpus.seeds()]
-    big = udp(message([good(index) for index in range(100)], 7))
-    for link in EN10MB, LINUX_SLL, LINUX_SLL2, RAW:
+    whole = [udp(seed.data, dst=dst) for seed in corpus.seeds()
+             for dst in (GROUP, GROUP6)]
+    parts = [part for dst in (GROUP, GROUP6) for size in (8, 512, 1480)
+             for part in fragments(
+                 udp(message([good(index) for index in range(50)], 7),
+                     dst=dst), size, size)]
+    links = {EN10MB: ethernet, RAW: bytes,
+             LINUX_SLL: lambda data: bytes(14) + ethertype(data) + data,
+             LINUX_SLL2: lambda data: ethertype(data) + bytes(18) + data}
+    for link, encapsulate in links.items():
         frames = []
         for _ in range(2000):
-            data = udp(rng.choice(seeds),
-                       dst=rng.choice((GROUP, GROUP6)))
-            if rng.random() < 0.3:
-                data = rng.choice(fragments(big, rng.choice((8, 512, 1480)),
-                                            rng.randrange(3)))
-            frame = bytearray({EN10MB: ethernet, RAW: bytes,
-                               LINUX_SLL: lambda data: bytes(14) +
-                               ethertype(data) + data,
-                               LINUX_SLL2: lambda data: ethertype(data) +
-                               bytes(18) + data}[link](data))
+            data = rng.choice(parts if rng.random() < 0.3 else whole)
+            frame = bytearray(encapsulate(data))
             for _ in range(rng.randrange(4)):
                 at = rng.randrange(min(len(frame), 90))
                 frame[at] = rng.choice((0, 1, 0x7f, 0xff,
@@ -556,11 +560,12 @@ def members(device, group):
 class Live:
     """A dump that runs."""
 
-    def __init__(self, device, *options, group=GROUP, **how):
+    def __init__(self, device, *options, group=GROUP,
+                 stdout=subprocess.PIPE, **how):
         want = members(device, group) + (64 if '-u' in options else 1)
         self.process = subprocess.Popen(
             [PROGRAM, 'dump', '-i', device, *options, '-g', group],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
+            stdout=stdout, stderr=subprocess.PIPE, env=ENVIRONMENT,
             text=True, **how)
         soon(lambda: members(device, group) == want or
              self.process.poll() is not None, 'group joined', 10)
@@ -645,6 +650,17 @@ def test_beside():
             lines, errors = others[number].end(signal.SIGTERM)
             equal(len(lines), want, f'{number}: messages')
             check(f'messages {want} ' in errors, errors)
+
+
+def test_live_full():
+    """Live, it ends when nobody takes what it prints"""
+    with cable(), open('/dev/full', 'wb') as full:
+        for options in (), ('-u',):
+            process = Live('right', *options, stdout=full).process
+            send('left', udp(message([good()], 7)))
+            _, errors = process.communicate(timeout=30)
+            equal(process.returncode, 1, 'status')
+            check('could not write' in errors, errors)
 
 
 def test_privilege():
@@ -972,8 +988,14 @@ def test_netns():
         inside = subprocess.run(
             ['ip', 'netns', 'exec', name, 'cat', '/proc/net/ip_vs_sync'],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        done = Done(('watch', '-1', f'netns:{name}', 'netns:none'))
+        with cable():
+            # That file is here only, so it must have found back
+            here = '/proc/net/dev_snmp6/left'
+            check(os.path.exists(here), f'no {here}')
+            done = Done(('watch', '-1', f'netns:{name}', f'file:{here}'))
         mine = [line for line in done.out if line.startswith(f'netns:{name}')]
+        check(not any(line.startswith(f'file:{here}: no data')
+                      for line in done.out), done.out)
         if inside.returncode:
             check('net/ip_vs_sync: No such file' in mine[0], done.out)
         else:
@@ -984,7 +1006,10 @@ def test_netns():
 
 def screen(rows, columns, *argv):
     """The lines of a screen of this size."""
-    pid, fd = pty.fork()
+    try:
+        pid, fd = pty.fork()
+    except OSError as why:
+        skip(str(why))
     if not pid:
         fcntl.ioctl(1, termios.TIOCSWINSZ,
                     struct.pack('HHHH', rows, columns, 0, 0))
