@@ -32,7 +32,7 @@ struct seq_file;
  *		in the two low bits; changed by compare-and-exchange only, and
  *		who wins the exchange announces the connection
  * @node:	link in a pending list while %IP_VS_SYNC_PENDING is set
- * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD
+ * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD, %IP_VS_SYNC_LEFT
  * @pkts:	count of packets at the last announcement
  * @state:	state last announced by this director, %IP_VS_SYNC_NEVER before
  *		the first announcement
@@ -103,6 +103,7 @@ int ip_vs_sync_net_init(struct netns_ipvs *ipvs);
 void ip_vs_sync_net_exit(struct netns_ipvs *ipvs);
 void ip_vs_sync_net_cleanup(struct netns_ipvs *ipvs);
 void ip_vs_sync_packet(struct ip_vs_conn *cp);
+void ip_vs_sync_reply(struct ip_vs_conn *cp);
 
 /* called by ip_vs_conn.c */
 void ip_vs_sync_conn_init(struct ip_vs_conn *cp);

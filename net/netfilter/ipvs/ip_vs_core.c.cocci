@@ -27,6 +27,13 @@ type T;
  	...
  }
 
+// A packet of the server may be the last one of its connection.
+@reply@
+expression cp, skb, pd, len;
+@@
+ ip_vs_set_state(cp, IP_VS_DIR_OUTPUT, skb, pd, len);
++ip_vs_sync_reply(cp);
+
 // In the reverse order of ip_vs_sync_net_init().
 @net_exit@
 expression ipvs;

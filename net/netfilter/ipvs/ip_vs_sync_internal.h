@@ -28,6 +28,8 @@ struct task_struct;
  */
 #define IP_VS_SYNC_PENDING	0x1
 #define IP_VS_SYNC_DEAD		0x2
+/* Who marked the connection was not about to restart its timer */
+#define IP_VS_SYNC_LEFT		0x4
 
 /**
  * enum ip_vs_sync_tx_count - what is counted of a master thread

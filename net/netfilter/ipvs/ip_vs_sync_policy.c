@@ -17,8 +17,9 @@
  * A connection that controls others (a template, an FTP session) goes along
  * with them unless a refresh period slows it down.
  *
- * Packets that stop before the half leave a backup with less time than the
- * master. A slow walk over the table asks for these: ip_vs_sync_lease_due().
+ * A packet of the server may close a connection, too. Packets that stop before
+ * the half leave a backup with less time than the master: a slow walk over the
+ * table asks for these.
  */
 
 #include <linux/jhash.h>
@@ -32,8 +33,11 @@
 
 #include "ip_vs_sync_policy.h"
 
-/* A packet that follows an announcement so soon is not worth another one */
+/* A packet that follows an announcement so soon is not worth another one. Of a
+ * connection that closes, the last acknowledgment is a round trip late.
+ */
 #define LEASE_SLACK	(HZ / 10 + IP_VS_SYNC_RETRY_MASK)
+#define CLOSING_SLACK	(HZ + IP_VS_SYNC_RETRY_MASK)
 
 /* Jiffies since the last announcement; jiffies may have been read before it */
 static unsigned long elapsed(const struct ip_vs_sync_view *v)
@@ -98,6 +102,18 @@ static bool period_passed(const struct ip_vs_sync_rules *rules,
 	       (v->last_pkts + ahead) / rules->period;
 }
 
+/* Has the timer been restarted since the last announcement, and has that been
+ * relied on for long enough? An announcement tells what is left until then.
+ */
+static bool outlived(const struct ip_vs_sync_view *v)
+{
+	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
+	long slack = v->phase == IP_VS_SYNC_TURN ? CLOSING_SLACK : LEASE_SLACK;
+	long ahead = v->expires - (last + v->timeout);
+
+	return ahead > slack && elapsed(v) >= ip_vs_sync_lease(v->timeout);
+}
+
 static bool refresh_due(const struct ip_vs_sync_rules *rules,
 			const struct ip_vs_sync_view *v, unsigned long *next)
 {
@@ -157,8 +173,7 @@ bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 		return false;
 
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
-	if (v->state != v->last_state ||
-	    elapsed(v) >= ip_vs_sync_lease(v->timeout))
+	if (v->state != v->last_state || outlived(v))
 		return true;
 	if (rules->refresh)
 		return refresh_due(rules, v, next);
@@ -166,32 +181,90 @@ bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 }
 
 /**
+ * ip_vs_sync_reply_due() - does this packet of the server announce?
+ * @v:		the connection
+ * @next:	when due: what to exchange for @v->sync_time
+ *
+ * It does when it closes a connection that backups know: the client may have
+ * nothing more to say.
+ *
+ * Context: any.
+ * Return: true when due.
+ */
+bool ip_vs_sync_reply_due(const struct ip_vs_sync_view *v, unsigned long *next)
+{
+	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	return v->phase == IP_VS_SYNC_TURN && v->state != v->last_state &&
+	       v->last_state != IP_VS_SYNC_NEVER;
+}
+
+/**
  * ip_vs_sync_lease_due() - has a backup been left with less time?
  * @v:		the connection; its counts of packets do not matter
- * @expires:	jiffies when it expires here
  * @next:	when due: what to exchange for @v->sync_time
  *
  * True once the lease has passed since an announcement that later packets have
  * outlived, so that a backup that heard of none of them would forget the
  * connection first. True also for a turn that could not be announced when the
- * last packet came, on an overloaded link.
+ * last packet came, on an overloaded link, and when the timer of what controls
+ * others is about to be put off.
  *
  * Context: any.
  * Return: true when due.
  */
-bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v,
-			  unsigned long expires, unsigned long *next)
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next)
 {
-	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
-	long ahead = expires - (last + v->timeout);
-
 	if (v->phase == IP_VS_SYNC_HELD || v->last_state == IP_VS_SYNC_NEVER)
 		return false;
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
 	if (v->state != v->last_state)
 		return v->phase == IP_VS_SYNC_TURN;
-	return ahead > (long)LEASE_SLACK &&
-	       elapsed(v) >= ip_vs_sync_lease(v->timeout);
+	if (v->controls &&
+	    (long)(v->expires - v->now) < (long)IP_VS_SYNC_BRIDGE)
+		return elapsed(v) >= IP_VS_SYNC_BRIDGE;
+	return outlived(v);
+}
+
+/**
+ * ip_vs_sync_extended_due() - the timer of what controls others was put off
+ * @v:		the connection
+ * @next:	when due: what to exchange for @v->sync_time
+ *
+ * Context: any.
+ * Return: true when due: if the walk has not told it in advance.
+ */
+bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
+			     unsigned long *next)
+{
+	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	return v->phase != IP_VS_SYNC_HELD &&
+	       (v->last_state == IP_VS_SYNC_NEVER ||
+		elapsed(v) >= IP_VS_SYNC_BRIDGE);
+}
+
+/**
+ * ip_vs_sync_left() - how long a backup is to keep a connection from now on
+ * @now:	jiffies
+ * @expires:	jiffies when its timer runs out
+ * @timeout:	what its timer is set to by a packet
+ * @controls:	it controls others
+ *
+ * As long as it is kept here; what will be put off here, until after that.
+ *
+ * Context: any.
+ * Return: jiffies, at least 1.
+ */
+unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
+			      unsigned long timeout, bool controls)
+{
+	long left = expires - now;
+
+	if (left < 1)
+		left = 1;
+	if (controls && left < (long)IP_VS_SYNC_BRIDGE)
+		left += timeout < IP_VS_SYNC_EXTENSION ? timeout :
+							 IP_VS_SYNC_EXTENSION;
+	return left;
 }
 
 /**

@@ -57,6 +57,8 @@ struct ip_vs_sync_rules {
  * @state:	protocol state
  * @last_state:	state last announced, or %IP_VS_SYNC_NEVER
  * @phase:	what @state means
+ * @expires:	jiffies when the connection's timer runs out
+ * @controls:	it controls others: its timer is then set again
  */
 struct ip_vs_sync_view {
 	unsigned long		now;
@@ -67,15 +69,28 @@ struct ip_vs_sync_view {
 	u16			state;
 	u16			last_state;
 	enum ip_vs_sync_phase	phase;
+	unsigned long		expires;
+	bool			controls;
 };
+
+/* Jiffies in which the walk comes to each connection */
+#define IP_VS_SYNC_WALK_PERIOD	(16 * HZ)
+/* What controls others is told anew when so little time is left to it */
+#define IP_VS_SYNC_BRIDGE	(2 * IP_VS_SYNC_WALK_PERIOD)
+/* By so much its timer is put off, again and again */
+#define IP_VS_SYNC_EXTENSION	(60 * HZ)
 
 bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
 		    const struct ip_vs_sync_view *v, unsigned long *next);
 bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 			    const struct ip_vs_sync_view *v, bool with,
 			    unsigned long *next);
-bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v,
-			  unsigned long expires, unsigned long *next);
+bool ip_vs_sync_reply_due(const struct ip_vs_sync_view *v, unsigned long *next);
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next);
+bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
+			     unsigned long *next);
+unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
+			      unsigned long timeout, bool controls);
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time);
 unsigned long ip_vs_sync_lease(unsigned long timeout);
 u32 ip_vs_sync_flow_hash(u16 af, u8 protocol, const union nf_inet_addr *caddr,

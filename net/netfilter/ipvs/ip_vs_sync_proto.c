@@ -77,6 +77,7 @@ struct seq_v1 {
 #define OPT_SEQ			1
 #define OPT_PE_DATA		2
 #define OPT_PE_NAME		3
+#define OPT_LEFT		4
 #define OPT_SKIP_UNKNOWN	0x40	/* not known? skip it */
 
 #define ALIGN4(len)		(((len) + 3) & ~3U)
@@ -148,6 +149,8 @@ static unsigned int record_len(u8 version, const struct ip_vs_sync_record *rec)
 		len += OPT_HEADER + rec->pe_data_len;
 	if (rec->pe_data_len && rec->pe_name_len)
 		len += OPT_HEADER + rec->pe_name_len;
+	if (rec->left)
+		len += OPT_HEADER + sizeof(__be32);
 	return len;
 }
 
@@ -180,6 +183,7 @@ static void write_v0(u8 *p, const struct ip_vs_sync_record *rec)
 static void write_v1(u8 *p, const struct ip_vs_sync_record *rec,
 		     unsigned int len)
 {
+	__be32 left = __cpu_to_be32(rec->left);
 	unsigned int alen = addr_len(rec->af);
 	struct rec_v1 r = {
 		.type		= rec->af == AF_INET6 ? REC_TYPE_INET6 : 0,
@@ -210,9 +214,12 @@ static void write_v1(u8 *p, const struct ip_vs_sync_record *rec,
 	if (rec->pe_data_len) {
 		p = put_option(p, OPT_PE_DATA, rec->pe_data, rec->pe_data_len);
 		if (rec->pe_name_len)
-			put_option(p, OPT_PE_NAME, rec->pe_name,
-				   rec->pe_name_len);
+			p = put_option(p, OPT_PE_NAME, rec->pe_name,
+				       rec->pe_name_len);
 	}
+	if (rec->left)
+		put_option(p, OPT_LEFT | OPT_SKIP_UNKNOWN, &left,
+			   sizeof(left));
 }
 
 /**
@@ -393,6 +400,8 @@ static enum ip_vs_sync_reject read_v0(struct ip_vs_sync_reader *r,
 static enum ip_vs_sync_reject read_option(struct ip_vs_sync_record *rec,
 					  u8 type, const u8 *data, u8 len)
 {
+	__be32 left;
+
 	switch (type & ~OPT_SKIP_UNKNOWN) {
 	case OPT_SEQ:
 		if (len != sizeof(struct seq_v1))
@@ -414,6 +423,14 @@ static enum ip_vs_sync_reject read_option(struct ip_vs_sync_record *rec,
 			return IP_VS_SYNC_R_OPTION_TWICE;
 		rec->pe_name = data;
 		rec->pe_name_len = len;
+		return IP_VS_SYNC_OK;
+	case OPT_LEFT:
+		if (len != sizeof(left))
+			return IP_VS_SYNC_R_OPTION_SIZE;
+		if (rec->left)
+			return IP_VS_SYNC_R_OPTION_TWICE;
+		memcpy(&left, data, sizeof(left));
+		rec->left = __be32_to_cpu(left);
 		return IP_VS_SYNC_OK;
 	}
 	return type & OPT_SKIP_UNKNOWN ? IP_VS_SYNC_OK :

@@ -21,7 +21,7 @@
 /* The count of records is one byte in both versions */
 #define IP_VS_SYNC_RECORDS_MAX	255
 /* Version 1 with IPv6 addresses and every option at its longest, aligned */
-#define IP_VS_SYNC_RECORD_MAX	376
+#define IP_VS_SYNC_RECORD_MAX	380
 #define IP_VS_SYNC_HEADER_MAX	8
 /* The usual record: version 1, IPv4, no option */
 #define IP_VS_SYNC_RECORD_USUAL	36
@@ -101,6 +101,8 @@ struct ip_vs_sync_seq {
  * @fwmark:	mark of the service or 0; not in version 0
  * @timeout:	seconds the connection lives on without packets, 0 when the
  *		sender did not say (version 0)
+ * @left:	seconds of that which are left, 0 for all of them; not in
+ *		version 0, and skipped by receivers that do not know it
  * @caddr:	client address
  * @vaddr:	virtual address
  * @daddr:	destination address
@@ -123,6 +125,7 @@ struct ip_vs_sync_record {
 	u32			flags;
 	u32			fwmark;
 	u32			timeout;
+	u32			left;
 	union nf_inet_addr	caddr;
 	union nf_inet_addr	vaddr;
 	union nf_inet_addr	daddr;

@@ -92,6 +92,23 @@ static void conn_apply(struct ip_vs_conn *cp,
 	atomic_set(&cp->in_pkts, threshold);
 }
 
+/* Put a connection back, which starts its time anew: all of it, or what the
+ * master says is left.
+ */
+static void conn_put(struct ip_vs_conn *cp,
+		     const struct ip_vs_sync_record *rec)
+{
+	unsigned long max = MAX_SCHEDULE_TIMEOUT / HZ;
+
+	if (!rec->left) {
+		ip_vs_conn_put(cp);
+		return;
+	}
+	mod_timer(&cp->timer, jiffies + min_t(unsigned long, rec->left, max) *
+				  HZ);
+	__ip_vs_conn_put(cp);
+}
+
 /* Change the flags that an update may change, and the count of active
  * connections with them.
  */
@@ -224,7 +241,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 	}
 	conn_apply(cp, rec);
 	trace_ip_vs_sync_applied(cp, created);
-	ip_vs_conn_put(cp);
+	conn_put(cp, rec);
 	return IP_VS_SYNC_OK;
 }
 

@@ -114,6 +114,8 @@ static void conn_view(struct ip_vs_conn *cp, u32 pkts,
 	v->state = cp->state;
 	v->last_state = READ_ONCE(cp->sync.state);
 	v->phase = ip_vs_sync_phase(cp->protocol, cp->flags, v->state);
+	v->expires = READ_ONCE(cp->timer.expires);
+	v->controls = atomic_read(&cp->n_control);
 }
 
 static void read_rules(const struct ip_vs_sync_knobs *k,
@@ -182,11 +184,15 @@ static void tx_wake(struct ip_vs_sync_tx *tx, int doze)
 }
 
 /* Put a connection that is due on the list of its thread. Called under RCU by
- * who has a reference to it or to a connection it controls.
+ * who has a reference to it or to a connection it controls. With @left, the
+ * connection's timer tells how long it lives; without, a packet is about to
+ * restart it.
  */
 static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
-		      const struct ip_vs_sync_view *v, unsigned long next)
+		      const struct ip_vs_sync_view *v, unsigned long next,
+		      bool left)
 {
+	unsigned int bits = IP_VS_SYNC_PENDING;
 	struct ip_vs_sync_tx *tx = conn_thread(m, cp);
 	struct ip_vs_sync_queue *q = get_cpu_ptr(tx->queue);
 	unsigned long waiting = queue_len(q);
@@ -202,11 +208,14 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		goto out;
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
+	if (left)
+		bits |= IP_VS_SYNC_LEFT;
+	else if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT)
+		atomic_andnot(IP_VS_SYNC_LEFT, &cp->sync.bits);
 	/* Fully ordered: who finds the bit set knows that the thread has yet
 	 * to clear it, and reads the connection only after that.
 	 */
-	if (atomic_fetch_or(IP_VS_SYNC_PENDING, &cp->sync.bits) &
-	    IP_VS_SYNC_PENDING) {
+	if (atomic_fetch_or(bits, &cp->sync.bits) & IP_VS_SYNC_PENDING) {
 		this_cpu_inc(tx->queue->coalesced);
 		goto out;
 	}
@@ -220,20 +229,26 @@ out:
 	put_cpu_ptr(tx->queue);
 }
 
+/* A packet of a connection makes it due */
+static void conn_due(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
+		     const struct ip_vs_sync_view *v, unsigned long next)
+{
+	if (left_to_template(&cp->ipvs->sync.knobs, cp))
+		ip_vs_sync_claim(&cp->sync, v, next);
+	else
+		conn_mark(m, cp, v, next, false);
+}
+
 static bool conn_announce(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 			  const struct ip_vs_sync_rules *rules, u32 pkts)
 {
-	const struct ip_vs_sync_knobs *k = &cp->ipvs->sync.knobs;
 	struct ip_vs_sync_view v;
 	unsigned long next;
 
 	conn_view(cp, pkts, &v);
 	if (!ip_vs_sync_due(rules, &v, &next))
 		return false;
-	if (left_to_template(k, cp))
-		ip_vs_sync_claim(&cp->sync, &v, next);
-	else
-		conn_mark(m, cp, &v, next);
+	conn_due(m, cp, &v, next);
 	return true;
 }
 
@@ -249,7 +264,8 @@ static bool control_announce(struct ip_vs_sync_master *m,
 	if (!ip_vs_sync_control_due(rules, &v, with, &next) ||
 	    left_to_template(k, ct))
 		return false;
-	conn_mark(m, ct, &v, next);
+	/* A template's timer has been restarted already, if at all */
+	conn_mark(m, ct, &v, next, ct->flags & IP_VS_CONN_F_TEMPLATE);
 	return true;
 }
 
@@ -295,6 +311,34 @@ out:
 }
 
 /**
+ * ip_vs_sync_reply() - a packet from the server has passed
+ * @cp:	its connection
+ *
+ * Announces the connection when the packet closes it.
+ *
+ * Context: softirq or process context, the caller holds a reference to @cp.
+ */
+void ip_vs_sync_reply(struct ip_vs_conn *cp)
+{
+	struct ip_vs_sync_net *sync = &cp->ipvs->sync;
+	struct ip_vs_sync_master *m;
+	struct ip_vs_sync_view v;
+	unsigned long next;
+
+	if (likely(cp->state == READ_ONCE(cp->sync.state)) ||
+	    !rcu_access_pointer(sync->master))
+		return;
+	rcu_read_lock();
+	m = rcu_dereference(sync->master);
+	if (m) {
+		conn_view(cp, atomic_read(&cp->in_pkts), &v);
+		if (ip_vs_sync_reply_due(&v, &next))
+			conn_due(m, cp, &v, next);
+	}
+	rcu_read_unlock();
+}
+
+/**
  * ip_vs_sync_conn_extended() - a connection lives on without a packet
  * @cp:	the connection; its timeout is new
  *
@@ -308,14 +352,16 @@ void ip_vs_sync_conn_extended(struct ip_vs_conn *cp)
 	struct ip_vs_sync_net *sync = &cp->ipvs->sync;
 	struct ip_vs_sync_master *m;
 	struct ip_vs_sync_view v;
+	unsigned long next;
 
 	rcu_read_lock();
 	m = rcu_dereference(sync->master);
 	if (!m)
 		goto out;
 	conn_view(cp, atomic_read(&cp->in_pkts), &v);
-	if (v.phase != IP_VS_SYNC_HELD && !left_to_template(&sync->knobs, cp))
-		conn_mark(m, cp, &v, ip_vs_sync_next_time(v.now, v.sync_time));
+	if (ip_vs_sync_extended_due(&v, &next) &&
+	    !left_to_template(&sync->knobs, cp))
+		conn_mark(m, cp, &v, next, false);
 out:
 	rcu_read_unlock();
 }
@@ -332,18 +378,12 @@ out:
  */
 bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
-	unsigned long expires = READ_ONCE(cp->timer.expires);
 	struct ip_vs_sync_view v;
 	unsigned long next;
 	bool held;
 
 	conn_view(cp, 0, &v);
-	/* What controls others has its timer set again when it runs out. On a
-	 * backup it must not run out before it hears of that.
-	 */
-	if (atomic_read(&cp->n_control))
-		expires = v.now + v.timeout;
-	if (likely(!ip_vs_sync_lease_due(&v, expires, &next)) ||
+	if (likely(!ip_vs_sync_lease_due(&v, &next)) ||
 	    left_to_template(&cp->ipvs->sync.knobs, cp))
 		return false;
 
@@ -354,7 +394,7 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 	held = __ip_vs_conn_get(cp);
 	if (held) {
 		v.pkts = atomic_read(&cp->in_pkts);
-		conn_mark(m, cp, &v, next);
+		conn_mark(m, cp, &v, next, true);
 		__ip_vs_conn_put(cp);
 	}
 	local_bh_enable();
@@ -481,6 +521,28 @@ static void seq_record(const struct ip_vs_seq *seq, struct ip_vs_sync_seq *to)
 	to->previous_delta = seq->previous_delta;
 }
 
+/* How long a backup is to keep a connection. Of a template it has to know the
+ * whole timeout as well, which it gives it if it takes over; a new timeout
+ * comes with the first packet of any other.
+ */
+static void tx_lifetime(const struct ip_vs_conn *cp,
+			struct ip_vs_sync_record *rec)
+{
+	unsigned long timeout = cp->timeout;
+	unsigned long left;
+
+	rec->timeout = timeout / HZ;
+	if (!(atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT))
+		return;
+	left = ip_vs_sync_left(jiffies, READ_ONCE(cp->timer.expires), timeout,
+			       atomic_read(&cp->n_control));
+	left = DIV_ROUND_UP(left, HZ);
+	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE))
+		rec->timeout = left;
+	else if (left != rec->timeout)
+		rec->left = left;
+}
+
 /* ip_vs_check_template() leaves this of a template that lost its server */
 static bool is_invalid_template(const struct ip_vs_conn *cp)
 {
@@ -513,7 +575,7 @@ static bool tx_record(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp,
 	rec->vport = cp->vport;
 	rec->dport = cp->dport;
 	rec->fwmark = cp->fwmark;
-	rec->timeout = cp->timeout / HZ;
+	tx_lifetime(cp, rec);
 	rec->caddr = cp->caddr;
 	rec->vaddr = cp->vaddr;
 	rec->daddr = cp->daddr;

@@ -4,8 +4,8 @@
  * Packets announce connections, but a connection whose packets stop before
  * half of its timeout has gone since it was announced is left with less time
  * on the backups than here. The walk finds these. It looks at every connection
- * once in WALK_PERIOD, a slice of the table each WALK_TICK, so that timeouts
- * of more than twice WALK_PERIOD are safe.
+ * once in %IP_VS_SYNC_WALK_PERIOD, a slice of the table each WALK_TICK, so that
+ * timeouts of more than twice that are safe.
  */
 
 #include <linux/jiffies.h>
@@ -15,7 +15,6 @@
 #include "ip_vs_sync_internal.h"
 
 /* In jiffies */
-#define WALK_PERIOD	(16 * HZ)
 #define WALK_TICK	HZ
 
 static void walk_bucket(struct ip_vs_sync_walk *walk, int bucket)
@@ -39,7 +38,8 @@ static void walk_work(struct work_struct *work)
 	walk = container_of(to_delayed_work(work), struct ip_vs_sync_walk,
 			    work);
 	left = atomic_read(&walk->ipvs->conn_count) ?
-	       DIV_ROUND_UP(ip_vs_conn_tab_size, WALK_PERIOD / WALK_TICK) : 0;
+	       DIV_ROUND_UP(ip_vs_conn_tab_size,
+			    IP_VS_SYNC_WALK_PERIOD / WALK_TICK) : 0;
 	while (left--) {
 		walk_bucket(walk, walk->bucket);
 		walk->bucket = (walk->bucket + 1) % ip_vs_conn_tab_size;

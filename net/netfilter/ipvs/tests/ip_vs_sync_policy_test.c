@@ -69,6 +69,7 @@ static enum ip_vs_sync_phase tcp_phase_of(u16 state)
  */
 #define LIFE		(900 * HZ)
 #define LEASE		(449 * HZ)
+#define BRIDGE		(32 * HZ)
 
 /* Rules */
 #define COUNT(t, p)	{ .threshold = (t), .period = (p) }
@@ -470,6 +471,7 @@ static const struct control_row {
 	bool				with;
 	bool				due;
 	unsigned int			next;
+	unsigned long			idle;	/* since the timer's restart */
 } control_rows[] = {
 	/* Along with what they control */
 	{ "new, alone", COUNT(3, 50), 8, 0, LIFE, NEVER, 1, IP_VS_SYNC_TURN,
@@ -498,6 +500,16 @@ static const struct control_row {
 	  false, true },
 	{ "alone, above", COUNT(3, 50), LEASE + 1, 0, LIFE, 1, 1,
 	  IP_VS_SYNC_TURN, false, true },
+	{ "alone, half, timer as told", COUNT(3, 50), LEASE, 0, LIFE, 1, 1,
+	  IP_VS_SYNC_TURN, false, false, 0, LEASE },
+	{ "alone, end, timer as told", COUNT(3, 50), LIFE - 1, 0, LIFE, 1, 1,
+	  IP_VS_SYNC_TURN, false, false, 0, LIFE - 1 },
+	{ "alone, half, timer set before", COUNT(3, 50), LEASE, 0, LIFE, 1, 1,
+	  IP_VS_SYNC_TURN, false, false, 0, LEASE + 100 },
+	{ "alone, half, timer set after", COUNT(3, 50), LEASE, 0, LIFE, 1, 1,
+	  IP_VS_SYNC_TURN, false, true, 0, LEASE - 2 * HZ },
+	{ "with, timer as told", COUNT(3, 50), 8, 0, LIFE, 1, 1,
+	  IP_VS_SYNC_TURN, true, true, 0, 8 },
 
 	/* A refresh period slows them down */
 	{ "below refresh, alone", REFRESH(1000, 0), 999, 0, LIFE, 1, 1,
@@ -584,6 +596,7 @@ static void control_one(struct kunit *test)
 		v.last_pkts = counts[i % ARRAY_SIZE(counts)][0];
 		v.pkts = counts[i % ARRAY_SIZE(counts)][1];
 		next = v.sync_time;
+		v.expires = v.now + row->timeout - row->idle;
 		due = ip_vs_sync_control_due(&row->rules, &v, row->with,
 					     &next);
 		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx, %u to %u",
@@ -605,6 +618,7 @@ static const struct walk_row {
 	u16		last_state;
 	u16		state;
 	bool		due;
+	bool		controls;
 } walk_rows[] = {
 	{ "no packet since, half", LEASE, 0, LIFE, 0, EST, EST, false },
 	{ "no packet since, end", LIFE, 0, LIFE, 0, EST, EST, false },
@@ -633,7 +647,25 @@ static const struct walk_row {
 	{ "in the future", -4, 0, LIFE, HZ, EST, EST, false },
 	{ "closing, below half", 59 * HZ - 1, 0, 120 * HZ, HZ, FIN, FIN,
 	  false },
-	{ "closing, half", 59 * HZ, 0, 120 * HZ, HZ, FIN, FIN, true },
+	{ "closing, half", 59 * HZ, 0, 120 * HZ, 2 * HZ, FIN, FIN, true },
+	{ "closing, a round trip", 59 * HZ, 0, 120 * HZ, HZ + 3, FIN, FIN,
+	  false },
+	{ "closing, a long round trip", 59 * HZ, 0, 120 * HZ, HZ + 4, FIN,
+	  FIN, true },
+	{ "controls, long before its end", LIFE - BRIDGE, 0, LIFE, 0, EST,
+	  EST, false, true },
+	{ "controls, before its end", LIFE - BRIDGE + 1, 0, LIFE, 0, EST, EST,
+	  true, true },
+	{ "controls, at its end", LIFE, 0, LIFE, 0, EST, EST, true, true },
+	{ "controls, past its end", LIFE + 9, 0, LIFE, 0, EST, EST, true,
+	  true },
+	{ "controls no more", LIFE - BRIDGE + 1, 0, LIFE, 0, EST, EST, false,
+	  false },
+	{ "controls, told just now", BRIDGE - 1, 0, LIFE, -LIFE + BRIDGE + 9,
+	  EST, EST, false, true },
+	{ "controls, told a while ago", BRIDGE, 0, LIFE, -LIFE + BRIDGE + 9,
+	  EST, EST, true, true },
+	{ "controls, opening", LIFE, 0, LIFE, 0, SYN, SYN, false, true },
 	{ "closes", 8, 0, LIFE, 8, EST, FIN, true },
 	{ "closes, no packet since", 8, 0, LIFE, 0, EST, FIN, true },
 	{ "closes, same jiffy", 0, 3, LIFE, 0, FIN, TIME, true },
@@ -660,21 +692,155 @@ static void walk_one(struct kunit *test)
 		.state		= row->state,
 		.last_state	= row->last_state,
 		.phase		= tcp_phase_of(row->state),
+		.controls	= row->controls,
 	};
-	unsigned long expires, next;
+	unsigned long next;
 	unsigned int i;
 	bool due;
 
 	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
 		v.sync_time = epochs[i] + row->retry;
 		v.now = epochs[i] + row->ago;
-		expires = epochs[i] + row->later + row->timeout;
+		v.expires = epochs[i] + row->later + row->timeout;
 		next = v.sync_time;
-		due = ip_vs_sync_lease_due(&v, expires, &next);
+		due = ip_vs_sync_lease_due(&v, &next);
 		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
 		if (due && row->due)
 			expect_word(test, v.now, v.sync_time, next, 0);
 	}
+}
+
+/* A packet of the server */
+static const struct reply_row {
+	const char	*desc;
+	u16		last_state;
+	u16		state;
+	bool		due;
+} reply_rows[] = {
+	{ "closes", EST, FIN, true },
+	{ "goes on closing", FIN, TIME, true },
+	{ "closes again", FIN, FIN, false },
+	{ "carries data", EST, EST, false },
+	{ "opens", SYN, EST, false },
+	{ "opens again", FIN, SYN, false },
+	{ "closes what no backup knows", NEVER, FIN, false },
+	{ "carries what no backup knows", NEVER, EST, false },
+};
+
+static void reply_desc(const struct reply_row *row, char *desc)
+{
+	strscpy(desc, row->desc, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(reply, reply_rows, reply_desc);
+
+static void reply_one(struct kunit *test)
+{
+	const struct reply_row *row = test->param_value;
+	struct ip_vs_sync_view v = {
+		.timeout	= LIFE,
+		.state		= row->state,
+		.last_state	= row->last_state,
+		.phase		= tcp_phase_of(row->state),
+	};
+	unsigned long next;
+	unsigned int i;
+	bool due;
+
+	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
+		v.sync_time = epochs[i];
+		v.now = epochs[i] + 8;
+		due = ip_vs_sync_reply_due(&v, &next);
+		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
+		if (due)
+			expect_word(test, v.now, v.sync_time, next, 0);
+	}
+}
+
+/* The timer of what controls others was put off */
+static const struct extended_row {
+	const char	*desc;
+	long		ago;
+	u16		last_state;
+	u16		state;
+	bool		due;
+} extended_rows[] = {
+	{ "told in advance", BRIDGE - 1, EST, EST, false },
+	{ "told long before", BRIDGE, EST, EST, true },
+	{ "told just now", 0, EST, EST, false },
+	{ "in the future", -4, EST, EST, false },
+	{ "never told", 8, NEVER, EST, true },
+	{ "opening", BRIDGE, SYN, SYN, false },
+	{ "opening, never told", BRIDGE, NEVER, SYN, false },
+};
+
+static void extended_desc(const struct extended_row *row, char *desc)
+{
+	strscpy(desc, row->desc, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(extended, extended_rows, extended_desc);
+
+static void extended_one(struct kunit *test)
+{
+	const struct extended_row *row = test->param_value;
+	struct ip_vs_sync_view v = {
+		.timeout	= LIFE,
+		.state		= row->state,
+		.last_state	= row->last_state,
+		.phase		= tcp_phase_of(row->state),
+		.controls	= true,
+	};
+	unsigned long next;
+	unsigned int i;
+	bool due;
+
+	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
+		v.sync_time = epochs[i];
+		v.now = epochs[i] + row->ago;
+		due = ip_vs_sync_extended_due(&v, &next);
+		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
+		if (due)
+			expect_word(test, v.now, v.sync_time, next, 0);
+	}
+}
+
+/* What a backup is told is left */
+static const struct left_row {
+	const char	*desc;
+	long		expires;
+	unsigned long	timeout;
+	bool		controls;
+	unsigned long	left;
+} left_rows[] = {
+	{ "all", LIFE, LIFE, false, LIFE },
+	{ "part", 7, LIFE, false, 7 },
+	{ "nothing", 0, LIFE, false, 1 },
+	{ "less than nothing", -9, LIFE, false, 1 },
+	{ "controls, much", BRIDGE, LIFE, true, BRIDGE },
+	{ "controls, little", BRIDGE - 1, LIFE, true, BRIDGE - 1 + 60 * HZ },
+	{ "controls, nothing", -9, LIFE, true, 1 + 60 * HZ },
+	{ "controls, short", 7, 10 * HZ, true, 7 + 10 * HZ },
+};
+
+static void left_desc(const struct left_row *row, char *desc)
+{
+	strscpy(desc, row->desc, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(left, left_rows, left_desc);
+
+static void left_one(struct kunit *test)
+{
+	const struct left_row *row = test->param_value;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(epochs); i++)
+		KUNIT_ASSERT_EQ(test,
+				ip_vs_sync_left(epochs[i],
+						epochs[i] + row->expires,
+						row->timeout, row->controls),
+				row->left);
 }
 
 /* What a connection remembers of an announcement */
@@ -1483,6 +1649,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(due_one, due_gen_params),
 	KUNIT_CASE_PARAM(control_one, control_gen_params),
 	KUNIT_CASE_PARAM(walk_one, walk_gen_params),
+	KUNIT_CASE_PARAM(reply_one, reply_gen_params),
+	KUNIT_CASE_PARAM(extended_one, extended_gen_params),
+	KUNIT_CASE_PARAM(left_one, left_gen_params),
 	KUNIT_CASE_PARAM(stream_packets, stream_gen_params),
 	KUNIT_CASE(stream_wrap),
 	KUNIT_CASE_PARAM(times_packets, times_gen_params),

@@ -138,6 +138,7 @@ static void expect_record(struct kunit *test, u8 version,
 		KUNIT_EXPECT_EQ(test, got->flags, want->flags & 0xffff);
 		KUNIT_EXPECT_EQ(test, got->fwmark, 0);
 		KUNIT_EXPECT_EQ(test, got->timeout, 0);
+		KUNIT_EXPECT_EQ(test, got->left, 0);
 		KUNIT_EXPECT_EQ(test, got->pe_name_len, 0);
 		KUNIT_EXPECT_EQ(test, got->pe_data_len, 0);
 		return;
@@ -146,6 +147,7 @@ static void expect_record(struct kunit *test, u8 version,
 	KUNIT_EXPECT_EQ(test, got->flags, want->flags);
 	KUNIT_EXPECT_EQ(test, got->fwmark, want->fwmark);
 	KUNIT_EXPECT_EQ(test, got->timeout, want->timeout);
+	KUNIT_EXPECT_EQ(test, got->left, want->left);
 	KUNIT_EXPECT_EQ(test, got->pe_name_len, want->pe_name_len);
 	KUNIT_EXPECT_EQ(test, got->pe_data_len, want->pe_data_len);
 	if (got->pe_name_len == want->pe_name_len && want->pe_name_len)
@@ -310,11 +312,12 @@ static const struct ip_vs_sync_record all6 = {
 	.pe_data_len	= 4,
 	.pe_name	= (const u8 *)"n",
 	.pe_name_len	= 1,
+	.left		= 0x21222324,
 };
 
-#define ALL6_V1	UDP6_HEAD("006b") \
+#define ALL6_V1	UDP6_HEAD("0071") \
 		"01 18 01020304 05060708 090a0b0c 0d0e0f10 11121314 15161718" \
-		"02 04 64617461 03 01 6e"
+		"02 04 64617461 03 01 6e 44 04 21222324"
 
 static const struct ip_vs_sync_record zero4 = {
 	.af		= AF_INET,
@@ -341,13 +344,15 @@ static const struct ip_vs_sync_record ones4 = {
 	.has_seq	= true,
 	.in_seq		= { 0xffffffff, 0xffffffff, 0xffffffff },
 	.out_seq	= { 0xffffffff, 0xffffffff, 0xffffffff },
+	.left		= 0xffffffff,
 };
 
 #define ONES4_V0 "00 ff ffff ffff ffff ffffffff ffffffff ffffffff d7ff ffff" \
 		"[ffffffff ffffffff ffffffff ffffffff ffffffff ffffffff]"
-#define ONES4_V1 "00 ff 003e ffffd7ff ffff ffff ffff ffff ffffffff ffffffff" \
+#define ONES4_V1 "00 ff 0044 ffffd7ff ffff ffff ffff ffff ffffffff ffffffff" \
 		"ffffffff ffffffff ffffffff" \
-		"01 18 ffffffff ffffffff ffffffff ffffffff ffffffff ffffffff"
+		"01 18 ffffffff ffffffff ffffffff ffffffff ffffffff ffffffff" \
+		"44 04 ffffffff"
 
 /* Whole messages: what they tell, where each record ends, their bytes */
 static const struct vector {
@@ -417,8 +422,8 @@ static const struct vector {
 		"00 01 0044 01 01 0000" SIP4_16_V1
 	}, {
 		"v1, everything", 1, 1,
-		1, { &all6 }, { 115 },
-		"00 01 0073 01 01 0000" ALL6_V1
+		1, { &all6 }, { 121 },
+		"00 01 0079 01 01 0000" ALL6_V1
 	}, {
 		"v1, no padding", 1, 1,
 		2, { &sip4_0, &tcp4 }, { 52, 88 },
@@ -437,16 +442,17 @@ static const struct vector {
 		"00 01 0080 03 01 0000" TCP4_V1 SIP4_1_V1 "000000" TCP4_V1
 	}, {
 		"v1, none after the last", 1, 1,
-		3, { &all6, &tcp4, &sip4_3 }, { 115, 152, 195 },
-		"00 01 00c3 03 01 0000" ALL6_V1 "00" TCP4_V1 SIP4_3_V1
+		3, { &all6, &tcp4, &sip4_3 }, { 121, 160, 203 },
+		"00 01 00cb 03 01 0000" ALL6_V1 "000000" TCP4_V1
+		SIP4_3_V1
 	}, {
 		"v1, zeros", 1, 0,
 		2, { &zero4, &tcp4 }, { 44, 80 },
 		"00 00 0050 02 01 0000" ZERO4_V1 TCP4_V1
 	}, {
 		"v1, ones", 1, 0xff,
-		1, { &ones4 }, { 70 },
-		"00 ff 0046 01 01 0000" ONES4_V1
+		1, { &ones4 }, { 76 },
+		"00 ff 004c 01 01 0000" ONES4_V1
 	},
 };
 
@@ -1010,8 +1016,21 @@ static const struct sequel {
 		"option 0", 1, 2, V4("0027", BAD) "00 01 61 00" TWO,
 		{ IP_VS_SYNC_R_OPTION_UNKNOWN, IP_VS_SYNC_OK }
 	}, {
-		"option 4", 1, 2, V4("0027", BAD) "04 01 61 00" TWO,
-		{ IP_VS_SYNC_R_OPTION_UNKNOWN, IP_VS_SYNC_OK }
+		"time left, three bytes", 1, 2,
+		V4("0029", BAD) "44 03 616263 000000" TWO,
+		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
+	}, {
+		"time left, five bytes", 1, 2,
+		V4("002b", BAD) "44 05 6162636465 00" TWO,
+		{ IP_VS_SYNC_R_OPTION_SIZE, IP_VS_SYNC_OK }
+	}, {
+		"time left twice", 1, 2,
+		V4("0030", BAD) "44 04 00000001 44 04 00000001" TWO,
+		{ IP_VS_SYNC_R_OPTION_TWICE, IP_VS_SYNC_OK }
+	}, {
+		"time left, none", 1, 2,
+		V4("002a", "0001") "44 04 00000000 0000" TWO,
+		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"option 5", 1, 2, V4("0027", BAD) "05 01 61 00" TWO,
 		{ IP_VS_SYNC_R_OPTION_UNKNOWN, IP_VS_SYNC_OK }
@@ -1029,7 +1048,7 @@ static const struct sequel {
 		"option 0x40", 1, 2, V4("0027", "0001") "40 01 61 00" TWO,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
-		"option 0x44", 1, 2, V4("0027", "0001") "44 01 61 00" TWO,
+		"option 0x46", 1, 2, V4("0027", "0001") "46 01 61 00" TWO,
 		{ IP_VS_SYNC_OK, IP_VS_SYNC_OK }
 	}, {
 		"option 0x45", 1, 2, V4("0027", "0001") "45 01 61 00" TWO,
@@ -1211,7 +1230,8 @@ static void no_leftovers(struct kunit *test)
 	unsigned int len;
 	u8 *buf;
 
-	len = unhex(test, "00 00 0098 02 01 0000" ALL6_V1 "00" TCP4_V1, bytes);
+	len = unhex(test, "00 00 00a0 02 01 0000" ALL6_V1 "000000" TCP4_V1,
+		    bytes);
 	set_size(bytes, len);
 	buf = exactly(test, bytes, len);
 	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_open(&r, buf, len),
@@ -1277,7 +1297,7 @@ static const struct limit {
 	{ "one fits", 1, { &tcp4, &tcp4 }, 44, 1, 44 },
 	{ "less than one", 1, { &tcp4, &tcp4 }, 43, 1, 44 },
 	{ "less than a header", 1, { &tcp4, &tcp4 }, 1, 1, 44 },
-	{ "nothing", 1, { &all6, &tcp4 }, 0, 1, 115 },
+	{ "nothing", 1, { &all6, &tcp4 }, 0, 1, 121 },
 	{ "IPv6 fits", 1, { &tcp4, &udp6 }, 116, 2, 116 },
 	{ "IPv6 does not", 1, { &tcp4, &udp6 }, 115, 1, 44 },
 	{ "sequence data fits", 1, { &tcp4, &ftp4 }, 106, 2, 106 },
@@ -1574,6 +1594,8 @@ static void random_record(struct rnd_state *rnd, u8 version,
 		rec->pe_name_len = 1 + prandom_u32_state(rnd) % 16;
 		rec->pe_name = random_bytes + prandom_u32_state(rnd) % 200;
 	}
+	if (options & 8)
+		rec->left = prandom_u32_state(rnd);
 }
 
 static void expect_records(struct kunit *test, struct ip_vs_sync_writer *w,
@@ -1668,7 +1690,7 @@ static void constants(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_GROUP, 0xe0000051);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_PORT, 8848);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_RECORDS_MAX, 255);
-	KUNIT_EXPECT_GE(test, IP_VS_SYNC_RECORD_MAX, 373);
+	KUNIT_EXPECT_GE(test, IP_VS_SYNC_RECORD_MAX, 379);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_RECORD_MAX % 4, 0);
 	KUNIT_EXPECT_GE(test, IP_VS_SYNC_HEADER_MAX, 8);
 	KUNIT_EXPECT_EQ(test, IP_VS_SYNC_RECORD_USUAL, 36);
