@@ -23,6 +23,9 @@ help:
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
 	@echo 'make test          unit tests and selftests, in guests'
+	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
+	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
+	@echo '                   time travel'
 	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
 	@echo 'make lint          all that checks sources'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
@@ -47,6 +50,13 @@ experiment: kernel stock-kernel
 test: kernel stock-kernel
 	@$(assemble)/install guest
 	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
+
+test-debug: kernel
+	@$(assemble)/install guest
+	@$(assemble)/kernel debug
+	@KERNEL=$(uml)-debug/linux DATAGRAMS=$(or $(DATAGRAMS),1000000) \
+		python3 tools/testing/selftests/net/ipvs_sync/run -t 7200 \
+		hostile lifecycle listing netlink takeover tracepoints kunit
 
 fuzz: tree
 	@$(assemble)/install fuzz
@@ -79,12 +89,12 @@ series: tree
 	@$(assemble)/patches
 
 clean:
-	rm -rf build/uml-* build/linux-*/uml build/linux-*-stock \
+	rm -rf build/uml-* build/linux-*/uml* build/linux-*-stock \
 		build/edited-* build/series build/demo build/guest \
 		build/ipvs-sync
 
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test fuzz tool lint tree kernel stock-kernel \
+.PHONY: help demo experiment test test-debug fuzz tool lint tree kernel stock-kernel \
 	series clean distclean

@@ -72,12 +72,13 @@ static void compare(u8 version, const struct ip_vs_sync_record *got,
 		/* By the flags alone; what is missing goes as 0 */
 		has_seq = want->flags & IP_VS_CONN_F_SEQ_MASK;
 		check(got->flags == (want->flags & 0xffff));
-		check(!got->fwmark && !got->timeout);
+		check(!got->fwmark && !got->timeout && !got->left);
 		check(!got->pe_data_len && !got->pe_name_len);
 	} else {
 		check(got->flags == want->flags);
 		check(got->fwmark == want->fwmark);
 		check(got->timeout == want->timeout);
+		check(got->left == want->left);
 		check(got->pe_data_len == want->pe_data_len);
 		check(!got->pe_data_len ||
 		      !memcmp(got->pe_data, want->pe_data, got->pe_data_len));

@@ -173,6 +173,8 @@ static void print_record(const struct ip_vs_sync_record *rec)
 	print_flags(rec->flags);
 	if (rec->timeout)
 		printf(" timeout %u", rec->timeout);
+	if (rec->left)
+		printf(" left %u", rec->left);
 	if (rec->fwmark)
 		printf(" fwmark %u", rec->fwmark);
 	if (rec->has_seq) {

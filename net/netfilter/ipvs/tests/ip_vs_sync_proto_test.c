@@ -27,7 +27,7 @@
 
 #include "../ip_vs_sync_proto.h"
 
-#define MESSAGE_MAX	256	/* of those written down here */
+#define MESSAGE_MAX	288	/* of those written down here */
 #define RECORDS_MAX	3	/* likewise */
 
 #define SEED		20111122
@@ -1416,12 +1416,12 @@ static void longest(struct kunit *test)
 	writer_init(test, &w, 0);
 	ip_vs_sync_write_open(&w, 1, 0);
 	KUNIT_ASSERT_EQ(test, ip_vs_sync_write_record(&w, &rec), 0);
-	/* 72, options of 24, 255 and 16 bytes with two more each */
-	KUNIT_ASSERT_EQ(test, ip_vs_sync_write_close(&w), 8 + 373);
+	/* 72, options of 24, 255, 16 and 4 bytes with two more each */
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_write_close(&w), 8 + 379);
 	KUNIT_EXPECT_EQ(test, w.buf[2], 0x01);
-	KUNIT_EXPECT_EQ(test, w.buf[3], 0x7d);
+	KUNIT_EXPECT_EQ(test, w.buf[3], 0x83);
 	KUNIT_EXPECT_EQ(test, w.buf[8 + 2], 0x01);
-	KUNIT_EXPECT_EQ(test, w.buf[8 + 3], 0x75);
+	KUNIT_EXPECT_EQ(test, w.buf[8 + 3], 0x7b);
 	expect_bytes(test, w.buf + 8 + 72, options, 2);
 	KUNIT_EXPECT_EQ(test, w.buf[8 + 98], 0x02);
 	KUNIT_EXPECT_EQ(test, w.buf[8 + 99], 0xff);
