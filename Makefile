@@ -96,5 +96,5 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug fuzz tool lint tree kernel stock-kernel \
-	series clean distclean
+.PHONY: help demo experiment test test-debug fuzz tool lint tree kernel \
+	stock-kernel series clean distclean
