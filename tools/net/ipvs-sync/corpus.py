@@ -27,6 +27,7 @@ Seed = collections.namedtuple('Seed', 'name data reasons')
 SEQ = (4294967295, 4, 0, 1000, 4294967294, 2)
 DATA = (wire.OPT_PE_DATA, b'call-7@client')
 NAME = (wire.OPT_PE_NAME, b'sip')
+LEFT = (wire.OPT_SKIP | 4, b'\0\0\1\0')
 
 
 def good(number=0, **more):
@@ -103,6 +104,9 @@ VERSION_1 = [
     ('skip', [good(options=[(0x45, b'later'), DATA, NAME])], ['ok']),
     ('skip-known', [good(options=[(wire.OPT_SKIP | DATA[0], DATA[1]),
                                   NAME])], ['ok']),
+    ('left', [good(options=[LEFT])], ['ok']),
+    ('all-inet6', [good6(pe_name=b'n' * 16, pe_data=b'\xff' * 255, seq=SEQ,
+                         flags=wire.SEQ, options=[LEFT])], ['ok']),
     ('odd-sizes', [good(pe_name=b'sip', pe_data=b'x' * length)
                    for length in range(1, 5)], ['ok'] * 4),
     ('record-version', [good(), good(version=1), good()],
@@ -130,6 +134,9 @@ VERSION_1 = [
      ['option_size']),
     ('name-too-long', [good(options=[DATA, (wire.OPT_PE_NAME, b'n' * 17)])],
      ['option_size']),
+    ('left-short', [good(options=[(LEFT[0], b'\0\0\1')])],
+     ['option_size']),
+    ('left-twice', [good(options=[LEFT, LEFT])], ['option_twice']),
     ('sequence-twice', [good(options=[(wire.OPT_SEQ, bytes(24))] * 2)],
      ['option_twice']),
     ('data-twice', [good(options=[DATA, DATA, NAME])], ['option_twice']),

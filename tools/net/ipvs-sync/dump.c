@@ -168,10 +168,14 @@ static void read_options(struct dump *dump, int argc, char **argv)
 		bad("-u", "needs an interface");
 }
 
+static bool enough(const struct dump *dump)
+{
+	return dump->count && dump->tally.messages == dump->count;
+}
+
 static bool done(const struct dump *dump)
 {
-	return stopped || ferror(stdout) ||
-	       (dump->count && dump->tally.messages == dump->count);
+	return stopped || ferror(stdout) || enough(dump);
 }
 
 static bool wanted(const struct dump *dump, const struct datagram *d)
@@ -192,13 +196,15 @@ static void show(struct dump *dump, const struct datagram *d)
 }
 
 /* Tell of messages that are not going to be complete; with @now NULL, of all
- * that are not.
+ * that are not, unless the end came before it had to.
  */
 static void give_up(struct dump *dump, struct fragments *fragments,
 		    const struct timeval *now)
 {
 	struct datagram d;
 
+	if (!now && enough(dump))
+		return;
 	while (fragments_give_up(fragments, now, &d)) {
 		if (!wanted(dump, &d)) {
 			dump->other++;

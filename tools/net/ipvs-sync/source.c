@@ -322,6 +322,8 @@ void source_input(struct source *s)
 	}
 	/* Its last words may have come since */
 	read_errors(s);
+	if (s->len == TEXT_MAX)
+		snprintf(s->said, sizeof(s->said), "says too much");
 	end_ssh(s);
 }
 

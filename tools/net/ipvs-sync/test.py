@@ -256,6 +256,7 @@ def test_record():
     for record, want in (
             (good(flags=wire.NFCT), 'flags masq,nfct'),
             (good(fwmark=4294967295), 'fwmark 4294967295'),
+            (good(options=[corpus.LEFT]), 'timeout 900 left 256'),
             (good(pe_name=b'sip', pe_data=b'call-7'),
              'pe "sip" data "call-7"'),
             (good(pe_name=b'a"b\\', pe_data=b'\xff\x00'),
@@ -376,6 +377,8 @@ def test_incomplete():
     equal(len([line for line in lines if 'fragments' in line]), 17, lines)
     check('fragments' in lines[0] and 'version' not in lines[-1],
           f'not given up for others: {lines}')
+    equal(len(dump([parts[0], ethernet(udp(message([good()], 7)))], '-c',
+                   '1')), 2, 'end before it can be told')
     other = fragments(udp(data, port=53), 1480)
     equal(dump([ethernet(other[0])]), [], 'fragment of another port')
 
@@ -902,6 +905,7 @@ def test_retry():
 SSH = """\
 #!/bin/sh
 for last; do :; done
+[ -e "{name}/flood" ] && exec yes
 echo "$@" >> "{name}/calls"
 [ -e "{name}/refuse" ] && {{ echo 'refused: no \x1b[2Jkey' >&2; exit 255; }}
 [ -e "{name}/silent" ] && exec sleep 60
@@ -966,6 +970,18 @@ def test_ssh_once():
                              env=environment, timeout=60)
         equal(run.returncode, 1, 'status')
         check('No such file' in run.stdout, run.stdout)
+
+
+def test_ssh_flood():
+    """A host that says too much is no data"""
+    with fake_ssh() as (name, environment):
+        with open(os.path.join(name, 'flood'), 'wb'):
+            pass
+        run = subprocess.run([PROGRAM, 'watch', '-1', 'ssh:lb2'], text=True,
+                             stdout=subprocess.PIPE, check=False,
+                             env=environment, timeout=60)
+        check('no data: says too much' in run.stdout, run.stdout)
+        equal(run.returncode, 1, 'status')
 
 
 def test_ssh_silent():
