@@ -34,6 +34,7 @@ struct seq_file;
  * @node:	link in a pending list while %IP_VS_SYNC_PENDING is set
  * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD, %IP_VS_SYNC_LEFT
  * @pkts:	count of packets at the last announcement
+ * @less:	seconds by which it told less than the timeout
  * @state:	state last announced by this director, %IP_VS_SYNC_NEVER before
  *		the first announcement
  */
@@ -42,6 +43,7 @@ struct ip_vs_sync_conn {
 	struct llist_node	node;
 	atomic_t		bits;
 	u32			pkts;
+	s32			less;
 	u16			state;
 };
 

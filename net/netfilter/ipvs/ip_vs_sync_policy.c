@@ -102,16 +102,33 @@ static bool period_passed(const struct ip_vs_sync_rules *rules,
 	       (v->last_pkts + ahead) / rules->period;
 }
 
-/* Has the timer been restarted since the last announcement, and has that been
- * relied on for long enough? An announcement tells what is left until then.
+/* Jiffies that have gone of the timeout, as the backups see it */
+static long told_age(const struct ip_vs_sync_view *v)
+{
+	return (long)elapsed(v) + (long)v->less * HZ;
+}
+
+static bool lease_over(const struct ip_vs_sync_view *v)
+{
+	return told_age(v) >= (long)ip_vs_sync_lease(v->timeout);
+}
+
+/* Has the timer been restarted since the last announcement, which has been
+ * relied on for long enough?
  */
 static bool outlived(const struct ip_vs_sync_view *v)
 {
-	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
 	long slack = v->phase == IP_VS_SYNC_TURN ? CLOSING_SLACK : LEASE_SLACK;
-	long ahead = v->expires - (last + v->timeout);
+	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
+	unsigned long told = last + v->timeout - (long)v->less * HZ;
 
-	return ahead > slack && elapsed(v) >= ip_vs_sync_lease(v->timeout);
+	return (long)(v->expires - told) > slack && lease_over(v);
+}
+
+/* Would a backup soon forget what the master will not, once more? */
+static bool bridge_due(const struct ip_vs_sync_view *v)
+{
+	return (long)v->timeout - told_age(v) < (long)IP_VS_SYNC_BRIDGE;
 }
 
 static bool refresh_due(const struct ip_vs_sync_rules *rules,
@@ -147,7 +164,7 @@ bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
 	if (v->state != v->last_state)
 		return v->phase == IP_VS_SYNC_TURN ||
 		       v->pkts >= rules->threshold;
-	if (elapsed(v) >= ip_vs_sync_lease(v->timeout))
+	if (lease_over(v))
 		return true;
 	if (rules->refresh)
 		return refresh_due(rules, v, next);
@@ -221,7 +238,7 @@ bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next)
 		return v->phase == IP_VS_SYNC_TURN;
 	if (v->controls &&
 	    (long)(v->expires - v->now) < (long)IP_VS_SYNC_BRIDGE)
-		return elapsed(v) >= IP_VS_SYNC_BRIDGE;
+		return bridge_due(v);
 	return outlived(v);
 }
 
@@ -238,8 +255,7 @@ bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 {
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
 	return v->phase != IP_VS_SYNC_HELD &&
-	       (v->last_state == IP_VS_SYNC_NEVER ||
-		elapsed(v) >= IP_VS_SYNC_BRIDGE);
+	       (v->last_state == IP_VS_SYNC_NEVER || bridge_due(v));
 }
 
 /**
@@ -265,6 +281,23 @@ unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
 		left += timeout < IP_VS_SYNC_EXTENSION ? timeout :
 							 IP_VS_SYNC_EXTENSION;
 	return left;
+}
+
+/**
+ * ip_vs_sync_less() - what an announcement now does not tell of the timeout
+ * @v:	the connection
+ *
+ * Context: any.
+ * Return: seconds, negative if it tells more than the timeout.
+ */
+s32 ip_vs_sync_less(const struct ip_vs_sync_view *v)
+{
+	long left;
+
+	if (!v->left)
+		return 0;
+	left = ip_vs_sync_left(v->now, v->expires, v->timeout, v->controls);
+	return ((long)v->timeout - left) / HZ;
 }
 
 /**

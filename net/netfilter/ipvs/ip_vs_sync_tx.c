@@ -100,6 +100,7 @@ bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
 		return false;
 	WRITE_ONCE(sync->state, v->state);
 	WRITE_ONCE(sync->pkts, v->pkts);
+	WRITE_ONCE(sync->less, ip_vs_sync_less(v));
 	return true;
 }
 
@@ -114,8 +115,10 @@ static void conn_view(struct ip_vs_conn *cp, u32 pkts,
 	v->state = cp->state;
 	v->last_state = READ_ONCE(cp->sync.state);
 	v->phase = ip_vs_sync_phase(cp->protocol, cp->flags, v->state);
+	v->less = READ_ONCE(cp->sync.less);
 	v->expires = READ_ONCE(cp->timer.expires);
 	v->controls = atomic_read(&cp->n_control);
+	v->left = false;
 }
 
 static void read_rules(const struct ip_vs_sync_knobs *k,
@@ -184,13 +187,10 @@ static void tx_wake(struct ip_vs_sync_tx *tx, int doze)
 }
 
 /* Put a connection that is due on the list of its thread. Called under RCU by
- * who has a reference to it or to a connection it controls. With @left, the
- * connection's timer tells how long it lives; without, a packet is about to
- * restart it.
+ * who has a reference to it or to a connection it controls.
  */
 static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
-		      const struct ip_vs_sync_view *v, unsigned long next,
-		      bool left)
+		      const struct ip_vs_sync_view *v, unsigned long next)
 {
 	unsigned int bits = IP_VS_SYNC_PENDING;
 	struct ip_vs_sync_tx *tx = conn_thread(m, cp);
@@ -208,7 +208,7 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		goto out;
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
-	if (left)
+	if (v->left)
 		bits |= IP_VS_SYNC_LEFT;
 	else if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT)
 		atomic_andnot(IP_VS_SYNC_LEFT, &cp->sync.bits);
@@ -236,7 +236,7 @@ static void conn_due(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 	if (left_to_template(&cp->ipvs->sync.knobs, cp))
 		ip_vs_sync_claim(&cp->sync, v, next);
 	else
-		conn_mark(m, cp, v, next, false);
+		conn_mark(m, cp, v, next);
 }
 
 static bool conn_announce(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
@@ -261,11 +261,12 @@ static bool control_announce(struct ip_vs_sync_master *m,
 	unsigned long next;
 
 	conn_view(ct, atomic_read(&ct->in_pkts), &v);
+	/* A template's timer has been restarted already, if at all */
+	v.left = ct->flags & IP_VS_CONN_F_TEMPLATE;
 	if (!ip_vs_sync_control_due(rules, &v, with, &next) ||
 	    left_to_template(k, ct))
 		return false;
-	/* A template's timer has been restarted already, if at all */
-	conn_mark(m, ct, &v, next, ct->flags & IP_VS_CONN_F_TEMPLATE);
+	conn_mark(m, ct, &v, next);
 	return true;
 }
 
@@ -361,7 +362,7 @@ void ip_vs_sync_conn_extended(struct ip_vs_conn *cp)
 	conn_view(cp, atomic_read(&cp->in_pkts), &v);
 	if (ip_vs_sync_extended_due(&v, &next) &&
 	    !left_to_template(&sync->knobs, cp))
-		conn_mark(m, cp, &v, next, false);
+		conn_mark(m, cp, &v, next);
 out:
 	rcu_read_unlock();
 }
@@ -383,6 +384,7 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 	bool held;
 
 	conn_view(cp, 0, &v);
+	v.left = true;
 	if (likely(!ip_vs_sync_lease_due(&v, &next)) ||
 	    left_to_template(&cp->ipvs->sync.knobs, cp))
 		return false;
@@ -394,7 +396,7 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 	held = __ip_vs_conn_get(cp);
 	if (held) {
 		v.pkts = atomic_read(&cp->in_pkts);
-		conn_mark(m, cp, &v, next, true);
+		conn_mark(m, cp, &v, next);
 		__ip_vs_conn_put(cp);
 	}
 	local_bh_enable();
@@ -412,6 +414,7 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 	cp->sync.sync_time = jiffies & ~IP_VS_SYNC_RETRY_MASK;
 	cp->sync.state = IP_VS_SYNC_NEVER;
 	cp->sync.pkts = 0;
+	cp->sync.less = 0;
 	atomic_set(&cp->sync.bits, 0);
 }
 

@@ -91,6 +91,7 @@ static const struct due_row {
 	u16				state;
 	bool				due;
 	unsigned int			next;
+	s32				less;
 } due_rows[] = {
 	/* sync_threshold 3 50: the first announcement */
 	{ "first packet", COUNT(3, 50), 0, 0, LIFE, 0, 1, NEVER, EST, false },
@@ -293,6 +294,17 @@ static const struct due_row {
 	{ "below half, 3 50", COUNT(3, 50), LEASE - 1, 0, LIFE, 3, 4, EST, EST,
 	  false },
 	{ "half, 3 50", COUNT(3, 50), LEASE, 0, LIFE, 3, 4, EST, EST, true },
+	{ "told a second less, below", COUNT(3, 0), LEASE - HZ - 1, 0, LIFE, 3,
+	  4, EST, EST, false, 0, 1 },
+	{ "told a second less", COUNT(3, 0), LEASE - HZ, 0, LIFE, 3, 4, EST,
+	  EST, true, 0, 1 },
+	{ "told half", COUNT(3, 0), 0, 0, LIFE, 3, 4, EST, EST, true, 0,
+	  LIFE / 2 / HZ },
+	{ "told more", COUNT(3, 0), LEASE, 0, LIFE, 3, 4, EST, EST, false, 0,
+	  -1 },
+	{ "told less, refresh counts from the announcement",
+	  REFRESH(LIFE / 4, 0), LIFE / 4 - 1, 0, LIFE, 3, 4, EST, EST, false,
+	  0, 60 },
 	{ "below half, no packet counted", COUNT(3, 50), LEASE - 1, 0, LIFE, 3,
 	  3, EST, EST, false },
 	{ "half, no packet counted", COUNT(3, 50), LEASE, 0, LIFE, 3, 3, EST,
@@ -438,6 +450,7 @@ static void due_one(struct kunit *test)
 	struct ip_vs_sync_view v = {
 		.timeout	= row->timeout,
 		.pkts		= row->pkts,
+		.less		= row->less,
 		.last_pkts	= row->last_pkts,
 		.state		= row->state,
 		.last_state	= row->last_state,
@@ -619,6 +632,7 @@ static const struct walk_row {
 	u16		state;
 	bool		due;
 	bool		controls;
+	s32		less;
 } walk_rows[] = {
 	{ "no packet since, half", LEASE, 0, LIFE, 0, EST, EST, false },
 	{ "no packet since, end", LIFE, 0, LIFE, 0, EST, EST, false },
@@ -661,10 +675,20 @@ static const struct walk_row {
 	  true },
 	{ "controls no more", LIFE - BRIDGE + 1, 0, LIFE, 0, EST, EST, false,
 	  false },
-	{ "controls, told just now", BRIDGE - 1, 0, LIFE, -LIFE + BRIDGE + 9,
-	  EST, EST, false, true },
-	{ "controls, told a while ago", BRIDGE, 0, LIFE, -LIFE + BRIDGE + 9,
-	  EST, EST, true, true },
+	{ "controls, told enough", 8, 0, LIFE, -LIFE + BRIDGE, EST, EST,
+	  false, true },
+	{ "controls, told just enough", 0, 0, LIFE, -LIFE + BRIDGE - 1, EST,
+	  EST, false, true, (LIFE - BRIDGE) / HZ },
+	{ "controls, told too little", 1, 0, LIFE, -LIFE + BRIDGE - 1, EST,
+	  EST, true, true, (LIFE - BRIDGE) / HZ },
+	{ "controls, told in advance", BRIDGE, 0, 60 * HZ, 0, EST, EST, false,
+	  true, -9 },
+	{ "told half, no packet since", LEASE, 0, LIFE, -LIFE / 2, EST, EST,
+	  false, false, LIFE / 2 / HZ },
+	{ "told half, packet since", 8, 0, LIFE, 8, EST, EST, true, false,
+	  LIFE / 2 / HZ },
+	{ "told most, packet since", 8, 0, LIFE, 8, EST, EST, false, false,
+	  9 },
 	{ "controls, opening", LIFE, 0, LIFE, 0, SYN, SYN, false, true },
 	{ "closes", 8, 0, LIFE, 8, EST, FIN, true },
 	{ "closes, no packet since", 8, 0, LIFE, 0, EST, FIN, true },
@@ -693,6 +717,7 @@ static void walk_one(struct kunit *test)
 		.last_state	= row->last_state,
 		.phase		= tcp_phase_of(row->state),
 		.controls	= row->controls,
+		.less		= row->less,
 	};
 	unsigned long next;
 	unsigned int i;
@@ -765,13 +790,13 @@ static const struct extended_row {
 	u16		state;
 	bool		due;
 } extended_rows[] = {
-	{ "told in advance", BRIDGE - 1, EST, EST, false },
-	{ "told long before", BRIDGE, EST, EST, true },
+	{ "told in advance", 60 * HZ - BRIDGE, EST, EST, false },
+	{ "told long before", 60 * HZ - BRIDGE + 1, EST, EST, true },
 	{ "told just now", 0, EST, EST, false },
 	{ "in the future", -4, EST, EST, false },
 	{ "never told", 8, NEVER, EST, true },
-	{ "opening", BRIDGE, SYN, SYN, false },
-	{ "opening, never told", BRIDGE, NEVER, SYN, false },
+	{ "opening", 59 * HZ, SYN, SYN, false },
+	{ "opening, never told", 59 * HZ, NEVER, SYN, false },
 };
 
 static void extended_desc(const struct extended_row *row, char *desc)
@@ -785,7 +810,7 @@ static void extended_one(struct kunit *test)
 {
 	const struct extended_row *row = test->param_value;
 	struct ip_vs_sync_view v = {
-		.timeout	= LIFE,
+		.timeout	= 60 * HZ,
 		.state		= row->state,
 		.last_state	= row->last_state,
 		.phase		= tcp_phase_of(row->state),
@@ -833,14 +858,26 @@ KUNIT_ARRAY_PARAM(left, left_rows, left_desc);
 static void left_one(struct kunit *test)
 {
 	const struct left_row *row = test->param_value;
+	struct ip_vs_sync_view v = {
+		.timeout	= row->timeout,
+		.controls	= row->controls,
+	};
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(epochs); i++)
+	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
+		v.now = epochs[i];
+		v.expires = epochs[i] + row->expires;
+		v.left = true;
+		KUNIT_ASSERT_EQ(test, ip_vs_sync_less(&v),
+				(long)(row->timeout - row->left) / HZ);
+		v.left = false;
+		KUNIT_ASSERT_EQ(test, ip_vs_sync_less(&v), 0);
 		KUNIT_ASSERT_EQ(test,
 				ip_vs_sync_left(epochs[i],
 						epochs[i] + row->expires,
 						row->timeout, row->controls),
 				row->left);
+	}
 }
 
 /* What a connection remembers of an announcement */

@@ -1430,8 +1430,8 @@ static void longest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w.buf[8 + 356], 0x10);
 	expect_bytes(test, w.buf + 8 + 357, (const u8 *)NAME_16, 16);
 
-	buf = exactly(test, w.buf, 8 + 373);
-	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_open(&r, buf, 8 + 373),
+	buf = exactly(test, w.buf, 8 + 379);
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_open(&r, buf, 8 + 379),
 			IP_VS_SYNC_OK);
 	KUNIT_ASSERT_EQ(test, ip_vs_sync_read_record(&r, &got),
 			IP_VS_SYNC_OK);
