@@ -26,6 +26,7 @@ help:
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
 	@echo '                   time travel'
+	@echo 'make test-tool     tests of ipvs-sync, the tool'
 	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
 	@echo 'make lint          all that checks sources'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
@@ -63,6 +64,9 @@ fuzz: tree
 	@mkdir -p $(tool)
 	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool) fuzz
 
+test-tool: tool
+	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool) check
+
 tool: tree
 	@$(assemble)/install tool
 	@mkdir -p $(tool)
@@ -96,5 +100,5 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug fuzz tool lint tree kernel \
-	stock-kernel series clean distclean
+.PHONY: help demo experiment test test-debug test-tool fuzz tool lint tree \
+	kernel stock-kernel series clean distclean
