@@ -31,19 +31,19 @@ struct seq_file;
  * @sync_time:	jiffies of the last announcement, the retries made since then
  *		in the two low bits; changed by compare-and-exchange only, and
  *		who wins the exchange announces the connection
+ * @until:	jiffies until which backups were told to keep the connection
  * @node:	link in a pending list while %IP_VS_SYNC_PENDING is set
  * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD, %IP_VS_SYNC_LEFT
  * @pkts:	count of packets at the last announcement
- * @less:	seconds by which it told less than the timeout
  * @state:	state last announced by this director, %IP_VS_SYNC_NEVER before
  *		the first announcement
  */
 struct ip_vs_sync_conn {
 	unsigned long		sync_time;
+	unsigned long		until;
 	struct llist_node	node;
 	atomic_t		bits;
 	u32			pkts;
-	s32			less;
 	u16			state;
 };
 

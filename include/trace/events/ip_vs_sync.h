@@ -11,7 +11,7 @@
 #include <net/ip_vs.h>
 
 /* An address with its port, as "%pISpc" prints it */
-#define TRACE_END(name)							\
+#define IP_VS_SYNC_END(name)						\
 	__array(u8, name, sizeof(struct sockaddr_in6))
 
 DECLARE_EVENT_CLASS(ip_vs_sync_conn,
@@ -22,20 +22,20 @@ DECLARE_EVENT_CLASS(ip_vs_sync_conn,
 				     __field(u16, protocol)
 				     __field(u16, state)
 				     __field(bool, is_new)
-				     TRACE_END(client)
-				     TRACE_END(virtual)
-				     TRACE_END(server)),
-		    TP_fast_assign(trace_client(cp, __entry->client);
-				   trace_virtual(cp, __entry->virtual);
-				   trace_server(cp, __entry->server);
+				     IP_VS_SYNC_END(client)
+				     IP_VS_SYNC_END(vip)
+				     IP_VS_SYNC_END(server)),
+		    TP_fast_assign(put_client(cp, __entry->client);
+				   put_vip(cp, __entry->vip);
+				   put_server(cp, __entry->server);
 				   __entry->netns = cp->ipvs->net->ns.inum;
 				   __entry->flags = cp->flags;
 				   __entry->protocol = cp->protocol;
 				   __entry->state = cp->state;
 				   __entry->is_new = is_new;),
-		    TP_printk("netns=%u protocol=%u client=%pISpc virtual=%pISpc server=%pISpc state=%u flags=0x%x new=%d",
+		    TP_printk("netns=%u protocol=%u client=%pISpc vip=%pISpc server=%pISpc state=%u flags=0x%x new=%d",
 			      __entry->netns, __entry->protocol,
-			      __entry->client, __entry->virtual,
+			      __entry->client, __entry->vip,
 			      __entry->server, __entry->state,
 			      __entry->flags, __entry->is_new)
 );

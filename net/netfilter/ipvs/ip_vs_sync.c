@@ -127,6 +127,7 @@ static int master_thread_init(struct netns_ipvs *ipvs,
 
 	tx->ipvs = ipvs;
 	tx->id = id;
+	tx->ifindex = dev->ifindex;
 	ret = ip_vs_sync_tx_init(tx, m->cfg.sync_maxlen, m->cfg.syncid) ?:
 	      ip_vs_sync_tx_sock(ipvs->net, &m->cfg, dev, id, buf_size,
 				 &tx->sock);

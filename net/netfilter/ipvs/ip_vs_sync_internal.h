@@ -160,6 +160,7 @@ enum ip_vs_sync_doze {
  * @held:	connections taken from @queue by a thread that can not send
  * @doze:	&enum ip_vs_sync_doze
  * @sock:	connected to the group and the thread's port
+ * @ifindex:	device it sends through
  * @backlog:	taken from @queue, not encoded yet, oldest first
  * @tail:	where the next one is linked to @backlog
  * @backlog_len: connections in @backlog
@@ -186,6 +187,7 @@ struct ip_vs_sync_tx {
 	int				doze;
 
 	struct socket			*sock ____cacheline_aligned_in_smp;
+	int				ifindex;
 	struct llist_node		*backlog;
 	struct llist_node		**tail;
 	unsigned long			backlog_len;
@@ -296,7 +298,7 @@ int ip_vs_sync_rx_thread(void *data);
 int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		       struct net_device *dev, int id, int buf_size,
 		       struct socket **sockp);
-int ip_vs_sync_sock_ready(struct socket *sock);
+int ip_vs_sync_sock_ready(struct socket *sock, int ifindex);
 int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		       struct net_device *dev, int id, int buf_size,
 		       struct socket **sockp);

@@ -251,7 +251,6 @@ static struct genl_family sync_family __ro_after_init = {
 	.module		= THIS_MODULE,
 	.ops		= sync_ops,
 	.n_ops		= ARRAY_SIZE(sync_ops),
-	.resv_start_op	= IP_VS_SYNC_CMD_MAX + 1,
 	.mcgrps		= sync_groups,
 	.n_mcgrps	= ARRAY_SIZE(sync_groups),
 };

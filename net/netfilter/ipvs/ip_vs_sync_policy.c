@@ -102,15 +102,16 @@ static bool period_passed(const struct ip_vs_sync_rules *rules,
 	       (v->last_pkts + ahead) / rules->period;
 }
 
-/* Jiffies that have gone of the timeout, as the backups see it */
-static long told_age(const struct ip_vs_sync_view *v)
+/* Jiffies that a backup will keep the connection from now on */
+static long told_left(const struct ip_vs_sync_view *v)
 {
-	return (long)elapsed(v) + (long)v->less * HZ;
+	return v->until - v->now;
 }
 
 static bool lease_over(const struct ip_vs_sync_view *v)
 {
-	return told_age(v) >= (long)ip_vs_sync_lease(v->timeout);
+	return told_left(v) <=
+	       (long)(v->timeout - ip_vs_sync_lease(v->timeout));
 }
 
 /* Has the timer been restarted since the last announcement, which has been
@@ -119,16 +120,14 @@ static bool lease_over(const struct ip_vs_sync_view *v)
 static bool outlived(const struct ip_vs_sync_view *v)
 {
 	long slack = v->phase == IP_VS_SYNC_TURN ? CLOSING_SLACK : LEASE_SLACK;
-	unsigned long last = v->sync_time & ~IP_VS_SYNC_RETRY_MASK;
-	unsigned long told = last + v->timeout - (long)v->less * HZ;
 
-	return (long)(v->expires - told) > slack && lease_over(v);
+	return (long)(v->expires - v->until) > slack && lease_over(v);
 }
 
 /* Would a backup soon forget what the master will not, once more? */
 static bool bridge_due(const struct ip_vs_sync_view *v)
 {
-	return (long)v->timeout - told_age(v) < (long)IP_VS_SYNC_BRIDGE;
+	return told_left(v) < (long)IP_VS_SYNC_BRIDGE;
 }
 
 static bool refresh_due(const struct ip_vs_sync_rules *rules,
@@ -262,7 +261,6 @@ bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
  * ip_vs_sync_left() - how long a backup is to keep a connection from now on
  * @now:	jiffies
  * @expires:	jiffies when its timer runs out
- * @timeout:	what its timer is set to by a packet
  * @controls:	it controls others
  *
  * As long as it is kept here; what will be put off here, until after that.
@@ -271,33 +269,29 @@ bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
  * Return: jiffies, at least 1.
  */
 unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
-			      unsigned long timeout, bool controls)
+			      bool controls)
 {
 	long left = expires - now;
 
 	if (left < 1)
 		left = 1;
 	if (controls && left < (long)IP_VS_SYNC_BRIDGE)
-		left += timeout < IP_VS_SYNC_EXTENSION ? timeout :
-							 IP_VS_SYNC_EXTENSION;
+		left += IP_VS_SYNC_EXTENSION;
 	return left;
 }
 
 /**
- * ip_vs_sync_less() - what an announcement now does not tell of the timeout
+ * ip_vs_sync_until() - how long an announcement now tells to keep a connection
  * @v:	the connection
  *
  * Context: any.
- * Return: seconds, negative if it tells more than the timeout.
+ * Return: jiffies until which.
  */
-s32 ip_vs_sync_less(const struct ip_vs_sync_view *v)
+unsigned long ip_vs_sync_until(const struct ip_vs_sync_view *v)
 {
-	long left;
-
-	if (!v->left)
-		return 0;
-	left = ip_vs_sync_left(v->now, v->expires, v->timeout, v->controls);
-	return ((long)v->timeout - left) / HZ;
+	return v->now + (v->left ? ip_vs_sync_left(v->now, v->expires,
+						   v->controls) :
+				   v->timeout);
 }
 
 /**

@@ -57,8 +57,7 @@ struct ip_vs_sync_rules {
  * @state:	protocol state
  * @last_state:	state last announced, or %IP_VS_SYNC_NEVER
  * @phase:	what @state means
- * @less:	seconds by which the last announcement told less than @timeout;
- *		negative if it told more
+ * @until:	jiffies until which the last announcement told to keep it
  * @expires:	jiffies when the connection's timer runs out
  * @controls:	it controls others: its timer is then set again
  * @left:	an announcement now tells what is left until then, as nothing
@@ -73,7 +72,7 @@ struct ip_vs_sync_view {
 	u16			state;
 	u16			last_state;
 	enum ip_vs_sync_phase	phase;
-	s32			less;
+	unsigned long		until;
 	unsigned long		expires;
 	bool			controls;
 	bool			left;
@@ -96,8 +95,8 @@ bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next);
 bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 			     unsigned long *next);
 unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
-			      unsigned long timeout, bool controls);
-s32 ip_vs_sync_less(const struct ip_vs_sync_view *v);
+			      bool controls);
+unsigned long ip_vs_sync_until(const struct ip_vs_sync_view *v);
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time);
 unsigned long ip_vs_sync_lease(unsigned long timeout);
 u32 ip_vs_sync_flow_hash(u16 af, u8 protocol, const union nf_inet_addr *caddr,

@@ -11,6 +11,7 @@
 #include <linux/inetdevice.h>
 #include <linux/net.h>
 #include <linux/sockptr.h>
+#include <net/sch_generic.h>
 #include <net/sock.h>
 
 #include "ip_vs_sync_internal.h"
@@ -159,21 +160,25 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 /**
  * ip_vs_sync_sock_ready() - would a message get further than the device?
  * @sock:	of a master thread
+ * @ifindex:	the device
  *
- * A device without carrier swallows what it is given.
+ * A device without carrier swallows what it is given, and goes on to do so for
+ * a moment when the carrier is back.
  *
  * Context: process.
- * Return: 0 or -ENOLINK.
+ * Return: 0, -ENOLINK, -ENODEV without the device.
  */
-int ip_vs_sync_sock_ready(struct socket *sock)
+int ip_vs_sync_sock_ready(struct socket *sock, int ifindex)
 {
-	struct dst_entry *dst;
+	struct net_device *dev;
 	int ret = 0;
 
 	rcu_read_lock();
-	/* Without a route yet, to send will look for one and tell */
-	dst = rcu_dereference(sock->sk->sk_dst_cache);
-	if (dst && !netif_carrier_ok(dst->dev))
+	dev = dev_get_by_index_rcu(sock_net(sock->sk), ifindex);
+	if (!dev)
+		ret = -ENODEV;
+	else if (netif_running(dev) &&
+		 (!netif_carrier_ok(dev) || qdisc_tx_is_noop(dev)))
 		ret = -ENOLINK;
 	rcu_read_unlock();
 	return ret;

@@ -7,6 +7,7 @@
  */
 
 #include <linux/jiffies.h>
+#include <linux/math64.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <net/sock.h>
@@ -15,7 +16,9 @@
 
 static u64 since(unsigned long messages, unsigned long last)
 {
-	return messages ? jiffies_to_msecs(jiffies - last) : IP_VS_SYNC_NONE;
+	u64 gone = jiffies - last;
+
+	return messages ? div_u64(gone * MSEC_PER_SEC, HZ) : IP_VS_SYNC_NONE;
 }
 
 /**
@@ -27,24 +30,28 @@ static u64 since(unsigned long messages, unsigned long last)
  */
 void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats)
 {
-	u64 marked = 0, taken = 0, coalesced = 0, full = 0;
+	u64 marked = 0, waiting = 0, coalesced = 0, full = 0;
 	const struct ip_vs_sync_queue *q;
+	unsigned long added;
+	long diff;
 	int i, cpu;
 
 	for (i = 0; i < IP_VS_SYNC_TX_COUNTS; i++)
 		stats[i] = READ_ONCE(tx->counts[i]);
 	for_each_possible_cpu(cpu) {
 		q = per_cpu_ptr(tx->queue, cpu);
-		/* In this order, so that what waits is never less than none */
-		taken += READ_ONCE(q->taken);
-		marked += READ_ONCE(q->added);
+		added = READ_ONCE(q->added);
+		/* What is taken may be ahead of what was read */
+		diff = added - READ_ONCE(q->taken);
+		waiting += max(diff, 0L);
+		marked += added;
 		coalesced += READ_ONCE(q->coalesced);
 		full += READ_ONCE(q->full);
 	}
 	stats[IP_VS_SYNC_TX_MARKED] = marked;
 	stats[IP_VS_SYNC_TX_COALESCED] = coalesced;
 	stats[IP_VS_SYNC_TX_FULL] = full;
-	stats[IP_VS_SYNC_TX_WAITING] = READ_ONCE(tx->held) + marked - taken;
+	stats[IP_VS_SYNC_TX_WAITING] = READ_ONCE(tx->held) + waiting;
 	stats[IP_VS_SYNC_TX_WAITING_MAX] = READ_ONCE(tx->waiting_max);
 	stats[IP_VS_SYNC_TX_SINCE] = since(stats[IP_VS_SYNC_TX_MESSAGES],
 					   READ_ONCE(tx->last_message));
@@ -63,7 +70,8 @@ void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats)
 
 	for (i = 0; i < IP_VS_SYNC_RX_COUNTS; i++)
 		stats[i] = READ_ONCE(rx->counts[i]);
-	stats[IP_VS_SYNC_RX_DROPPED] = atomic_read(&rx->sock->sk->sk_drops);
+	stats[IP_VS_SYNC_RX_DROPPED] =
+		(u32)atomic_read(&rx->sock->sk->sk_drops);
 	stats[IP_VS_SYNC_RX_SINCE] = since(stats[IP_VS_SYNC_RX_MESSAGES],
 					   READ_ONCE(rx->last_message));
 }

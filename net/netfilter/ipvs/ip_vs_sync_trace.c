@@ -6,8 +6,8 @@
 #include <linux/string.h>
 #include <net/ip_vs.h>
 
-static void trace_addr(void *to, u16 af, const union nf_inet_addr *addr,
-		       __be16 port)
+static void put_end(void *to, u16 af, const union nf_inet_addr *addr,
+		    __be16 port)
 {
 	struct sockaddr_in6 *sin6 = to;
 	struct sockaddr_in *sin = to;
@@ -25,19 +25,19 @@ static void trace_addr(void *to, u16 af, const union nf_inet_addr *addr,
 }
 
 /* Not used in a kernel without tracing */
-static void __maybe_unused trace_client(const struct ip_vs_conn *cp, void *to)
+static void __maybe_unused put_client(const struct ip_vs_conn *cp, void *to)
 {
-	trace_addr(to, cp->af, &cp->caddr, cp->cport);
+	put_end(to, cp->af, &cp->caddr, cp->cport);
 }
 
-static void __maybe_unused trace_virtual(const struct ip_vs_conn *cp, void *to)
+static void __maybe_unused put_vip(const struct ip_vs_conn *cp, void *to)
 {
-	trace_addr(to, cp->af, &cp->vaddr, cp->vport);
+	put_end(to, cp->af, &cp->vaddr, cp->vport);
 }
 
-static void __maybe_unused trace_server(const struct ip_vs_conn *cp, void *to)
+static void __maybe_unused put_server(const struct ip_vs_conn *cp, void *to)
 {
-	trace_addr(to, cp->daf, &cp->daddr, cp->dport);
+	put_end(to, cp->daf, &cp->daddr, cp->dport);
 }
 
 #define CREATE_TRACE_POINTS

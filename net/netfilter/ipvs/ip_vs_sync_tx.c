@@ -100,7 +100,7 @@ bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
 		return false;
 	WRITE_ONCE(sync->state, v->state);
 	WRITE_ONCE(sync->pkts, v->pkts);
-	WRITE_ONCE(sync->less, ip_vs_sync_less(v));
+	WRITE_ONCE(sync->until, ip_vs_sync_until(v));
 	return true;
 }
 
@@ -115,7 +115,7 @@ static void conn_view(struct ip_vs_conn *cp, u32 pkts,
 	v->state = cp->state;
 	v->last_state = READ_ONCE(cp->sync.state);
 	v->phase = ip_vs_sync_phase(cp->protocol, cp->flags, v->state);
-	v->less = READ_ONCE(cp->sync.less);
+	v->until = READ_ONCE(cp->sync.until);
 	v->expires = READ_ONCE(cp->timer.expires);
 	v->controls = atomic_read(&cp->n_control);
 	v->left = false;
@@ -186,13 +186,33 @@ static void tx_wake(struct ip_vs_sync_tx *tx, int doze)
 		wake_up_process(tx->task);
 }
 
+/* Set PENDING, and say what the record is to tell: a packet that is about to
+ * restart the timer has the last word until it is encoded. Fully ordered: who
+ * finds PENDING set knows that the thread has yet to clear it, and reads the
+ * connection only after that.
+ * Return: the bits as they were.
+ */
+static int set_pending(atomic_t *bits, bool left)
+{
+	int old = atomic_read(bits);
+	int new;
+
+	do {
+		new = old | IP_VS_SYNC_PENDING;
+		if (!left)
+			new &= ~IP_VS_SYNC_LEFT;
+		else if (!(old & IP_VS_SYNC_PENDING))
+			new |= IP_VS_SYNC_LEFT;
+	} while (!atomic_try_cmpxchg(bits, &old, new));
+	return old;
+}
+
 /* Put a connection that is due on the list of its thread. Called under RCU by
  * who has a reference to it or to a connection it controls.
  */
 static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		      const struct ip_vs_sync_view *v, unsigned long next)
 {
-	unsigned int bits = IP_VS_SYNC_PENDING;
 	struct ip_vs_sync_tx *tx = conn_thread(m, cp);
 	struct ip_vs_sync_queue *q = get_cpu_ptr(tx->queue);
 	unsigned long waiting = queue_len(q);
@@ -208,19 +228,12 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		goto out;
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
-	if (v->left)
-		bits |= IP_VS_SYNC_LEFT;
-	else if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT)
-		atomic_andnot(IP_VS_SYNC_LEFT, &cp->sync.bits);
-	/* Fully ordered: who finds the bit set knows that the thread has yet
-	 * to clear it, and reads the connection only after that.
-	 */
-	if (atomic_fetch_or(bits, &cp->sync.bits) & IP_VS_SYNC_PENDING) {
+	if (set_pending(&cp->sync.bits, v->left) & IP_VS_SYNC_PENDING) {
 		this_cpu_inc(tx->queue->coalesced);
 		goto out;
 	}
-	first = llist_add(&cp->sync.node, &q->head);
 	this_cpu_inc(tx->queue->added);
+	first = llist_add(&cp->sync.node, &q->head);
 	if (first)
 		tx_wake(tx, IP_VS_SYNC_IDLE);
 	else if (waiting + 1 >= tx->enough)
@@ -261,8 +274,10 @@ static bool control_announce(struct ip_vs_sync_master *m,
 	unsigned long next;
 
 	conn_view(ct, atomic_read(&ct->in_pkts), &v);
-	/* A template's timer has been restarted already, if at all */
-	v.left = ct->flags & IP_VS_CONN_F_TEMPLATE;
+	/* Its timer is no matter of this packet: that of a template has been
+	 * restarted already, if at all.
+	 */
+	v.left = true;
 	if (!ip_vs_sync_control_due(rules, &v, with, &next) ||
 	    left_to_template(k, ct))
 		return false;
@@ -414,7 +429,7 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 	cp->sync.sync_time = jiffies & ~IP_VS_SYNC_RETRY_MASK;
 	cp->sync.state = IP_VS_SYNC_NEVER;
 	cp->sync.pkts = 0;
-	cp->sync.less = 0;
+	cp->sync.until = cp->sync.sync_time;
 	atomic_set(&cp->sync.bits, 0);
 }
 
@@ -537,7 +552,7 @@ static void tx_lifetime(const struct ip_vs_conn *cp,
 	rec->timeout = timeout / HZ;
 	if (!(atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT))
 		return;
-	left = ip_vs_sync_left(jiffies, READ_ONCE(cp->timer.expires), timeout,
+	left = ip_vs_sync_left(jiffies, READ_ONCE(cp->timer.expires),
 			       atomic_read(&cp->n_control));
 	left = DIV_ROUND_UP(left, HZ);
 	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE))
@@ -662,7 +677,7 @@ static void tx_send(struct ip_vs_sync_tx *tx)
 		return;
 	vec.iov_base = w->buf;
 	vec.iov_len = ip_vs_sync_write_close(w);
-	while ((ret = ip_vs_sync_sock_ready(tx->sock) ?:
+	while ((ret = ip_vs_sync_sock_ready(tx->sock, tx->ifindex) ?:
 		      kernel_sendmsg(tx->sock, &msg, &vec, 1,
 				     vec.iov_len)) < 0) {
 		if (kthread_should_stop()) {

@@ -450,7 +450,6 @@ static void due_one(struct kunit *test)
 	struct ip_vs_sync_view v = {
 		.timeout	= row->timeout,
 		.pkts		= row->pkts,
-		.less		= row->less,
 		.last_pkts	= row->last_pkts,
 		.state		= row->state,
 		.last_state	= row->last_state,
@@ -462,6 +461,7 @@ static void due_one(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
 		v.sync_time = epochs[i] + row->retry;
+		v.until = epochs[i] + row->timeout - row->less * HZ;
 		v.now = epochs[i] + row->ago;
 		next = v.sync_time;
 		due = ip_vs_sync_due(&row->rules, &v, &next);
@@ -604,6 +604,7 @@ static void control_one(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(epochs) * ARRAY_SIZE(counts); i++) {
 		v.sync_time = epochs[i / ARRAY_SIZE(counts)];
+		v.until = v.sync_time + row->timeout;
 		v.now = v.sync_time + row->ago;
 		v.sync_time += row->retry;
 		v.last_pkts = counts[i % ARRAY_SIZE(counts)][0];
@@ -717,7 +718,6 @@ static void walk_one(struct kunit *test)
 		.last_state	= row->last_state,
 		.phase		= tcp_phase_of(row->state),
 		.controls	= row->controls,
-		.less		= row->less,
 	};
 	unsigned long next;
 	unsigned int i;
@@ -725,6 +725,7 @@ static void walk_one(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
 		v.sync_time = epochs[i] + row->retry;
+		v.until = epochs[i] + row->timeout - row->less * HZ;
 		v.now = epochs[i] + row->ago;
 		v.expires = epochs[i] + row->later + row->timeout;
 		next = v.sync_time;
@@ -822,6 +823,7 @@ static void extended_one(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(epochs); i++) {
 		v.sync_time = epochs[i];
+		v.until = epochs[i] + 60 * HZ;
 		v.now = epochs[i] + row->ago;
 		due = ip_vs_sync_extended_due(&v, &next);
 		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
@@ -845,7 +847,7 @@ static const struct left_row {
 	{ "controls, much", BRIDGE, LIFE, true, BRIDGE },
 	{ "controls, little", BRIDGE - 1, LIFE, true, BRIDGE - 1 + 60 * HZ },
 	{ "controls, nothing", -9, LIFE, true, 1 + 60 * HZ },
-	{ "controls, short", 7, 10 * HZ, true, 7 + 10 * HZ },
+	{ "controls, short", 7, 10 * HZ, true, 7 + 60 * HZ },
 };
 
 static void left_desc(const struct left_row *row, char *desc)
@@ -868,14 +870,15 @@ static void left_one(struct kunit *test)
 		v.now = epochs[i];
 		v.expires = epochs[i] + row->expires;
 		v.left = true;
-		KUNIT_ASSERT_EQ(test, ip_vs_sync_less(&v),
-				(long)(row->timeout - row->left) / HZ);
+		KUNIT_ASSERT_EQ(test, ip_vs_sync_until(&v),
+				epochs[i] + row->left);
 		v.left = false;
-		KUNIT_ASSERT_EQ(test, ip_vs_sync_less(&v), 0);
+		KUNIT_ASSERT_EQ(test, ip_vs_sync_until(&v),
+				epochs[i] + row->timeout);
 		KUNIT_ASSERT_EQ(test,
 				ip_vs_sync_left(epochs[i],
 						epochs[i] + row->expires,
-						row->timeout, row->controls),
+						row->controls),
 				row->left);
 	}
 }
@@ -884,6 +887,7 @@ static void left_one(struct kunit *test)
 static void announced(struct ip_vs_sync_view *v, unsigned long next)
 {
 	v->sync_time = next;
+	v->until = ip_vs_sync_until(v);
 	v->last_pkts = v->pkts;
 	v->last_state = v->state;
 }
@@ -1288,6 +1292,7 @@ static void race_step(const struct race *r, struct ip_vs_sync_conn *sync,
 	cpu->v = (struct ip_vs_sync_view) {
 		.now		= now,
 		.sync_time	= sync->sync_time,
+		.until		= sync->until,
 		.timeout	= LIFE,
 		.pkts		= r->pkts,
 		.last_pkts	= sync->pkts,
@@ -1312,6 +1317,7 @@ static void race_one(struct kunit *test)
 		memset(cpus, 0, sizeof(cpus));
 		memset(&sync, 0, sizeof(sync));
 		sync.sync_time = epochs[i] + r->retry;
+		sync.until = epochs[i] + LIFE;
 		sync.pkts = r->last_pkts;
 		sync.state = r->last_state;
 		for (step = r->script; *step; step++)

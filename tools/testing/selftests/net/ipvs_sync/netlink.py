@@ -9,7 +9,6 @@
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 
 import lib
@@ -182,29 +181,34 @@ def test_many_threads():
                       for n in range(64)])
 
 
+def listen(ns):
+    """A socket of ynl's in a namespace that hears of changes of state."""
+    arguments('ip_vs_sync')
+    where = f'{TREE}/tools/net/ynl/lib'
+    spec = importlib.util.spec_from_file_location(
+        'ynl', f'{where}/__init__.py', submodule_search_locations=[where])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules['ynl'] = module
+    spec.loader.exec_module(module)
+    with ns:
+        family = module.YnlFamily(
+            f'{TREE}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
+        family.ntf_subscribe('state')
+    return family
+
+
 def test_notify():
     """Who listens is told when a daemon starts and stops"""
     with Pair() as w:
-        with w.master:
-            listener = subprocess.Popen(
-                [*arguments('ip_vs_sync'), '--subscribe', 'state',
-                 '--sleep', '4'], stdout=subprocess.PIPE, text=True)
-        soon(lambda: listening(w.master), 'it listens')
+        family = listen(w.master)
         w.master.start('master', syncid=9)
         w.backup.start('backup')
         w.master.stop('master')
-        told = json.loads(listener.communicate(timeout=30)[0])
+        family.check_ntf()
         equal([(m['name'], m['msg']['role'], m['msg']['syncid'])
-               for m in told],
+               for m in family.async_msg_queue],
               [('daemon-start-ntf', 'master', 9),
                ('daemon-stop-ntf', 'master', 9)])
-
-
-def listening(ns):
-    """Does a generic netlink socket belong to a group?"""
-    lines = [line.split() for line in ns.read('netlink').splitlines()[1:]]
-    return any(int(words[1]) == 16 and int(words[3], 16) > 1
-               for words in lines)
 
 
 def test_unprivileged():

@@ -73,7 +73,7 @@ def test_way():
             announced, sent, received, applied = [e for _, e in events]
             for conn in announced, applied:
                 equal(conn['client'], flow.client)
-                equal(conn['virtual'], DNS)
+                equal(conn['vip'], DNS)
                 equal(conn['server'], f'{HOLE}:53')
                 equal(conn['protocol'], '17')
                 equal(conn['new'], '1' if number == '1' else '0')
