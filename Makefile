@@ -65,6 +65,7 @@ fuzz: tree
 	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool) fuzz
 
 test-tool: tool
+	@$(assemble)/install guest
 	@$(MAKE) --no-print-directory -C $(tool_source) O=$(tool) check
 
 tool: tree
