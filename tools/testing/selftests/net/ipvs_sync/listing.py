@@ -4,6 +4,7 @@
 
 import os
 import random
+import re
 
 import lib
 import wire
@@ -75,17 +76,25 @@ def test_empty():
             os.close(fd)
 
 
+def same(want, got):
+    """Is it what was read before, but for what # stands for?"""
+    return len(want) >= len(got) and all(
+        a in (b, ord('#')) for a, b in zip(want, got))
+
+
 def test_seek():
     """Any part can be read by itself"""
     rng = random.Random(6)
     with Table(500) as w:
         fd = w.open(FILES[0])
-        whole = read(fd, 4096).encode()
+        # The time left, at the end of a line, changes with the seconds.
+        whole = re.sub(rb'\d+(?=\n)', lambda time: b'#' * len(time[0]),
+                       read(fd, 4096).encode())
         for _ in range(200):
             start = rng.randrange(len(whole))
             size = rng.randrange(1, 3000)
             got = os.pread(fd, size, start)
-            check(got and whole[start:].startswith(got[:40]),
+            check(got and same(whole[start:start + 40], got[:40]),
                   f'{size} bytes from {start}')
         equal(os.pread(fd, 10, len(whole) + 1000), b'')
         os.close(fd)
