@@ -216,10 +216,8 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 	struct ip_vs_conn *cp;
 	bool created;
 
-	if (flags & IP_VS_CONN_F_TEMPLATE)
-		cp = ip_vs_ct_in_get(param);
-	else
-		cp = ip_vs_conn_in_get(param);
+	cp = flags & IP_VS_CONN_F_TEMPLATE ? ip_vs_ct_in_get(param) :
+					     ip_vs_conn_in_get(param);
 	if (cp && !same_server(cp, rec)) {
 		if (!may_replace(cp, rec)) {
 			__ip_vs_conn_put(cp);
