@@ -337,11 +337,13 @@ out:
 void ip_vs_sync_reply(struct ip_vs_conn *cp)
 {
 	struct ip_vs_sync_net *sync = &cp->ipvs->sync;
+	u16 told = READ_ONCE(cp->sync.state);
 	struct ip_vs_sync_master *m;
 	struct ip_vs_sync_view v;
 	unsigned long next;
 
-	if (likely(cp->state == READ_ONCE(cp->sync.state)) ||
+	/* Most replies end here */
+	if (likely(cp->state == told) || told == IP_VS_SYNC_NEVER ||
 	    !rcu_access_pointer(sync->master))
 		return;
 	rcu_read_lock();

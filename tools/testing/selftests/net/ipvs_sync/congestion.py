@@ -36,12 +36,6 @@ class Link(World):
         self.master.sysctl(sync_sock_size=self.sock_size)
         self.start()
 
-    def burst(self, count):
-        flows = [self.flow('udp', dst=DNS) for _ in range(count)]
-        for flow in flows:
-            flow.send()
-        return flows
-
     def block(self):
         """Let nothing pass, so that the socket fills up."""
         # No delay, but a day between the slots in which netem may send.
@@ -67,11 +61,6 @@ class Link(World):
 
     def count(self, name):
         return self.master.count(f'master.{name}')
-
-    def missing(self, flows):
-        """How many flows does the backup not have?"""
-        have = {c.key() for c in self.backup.conns()}
-        return len({f.key() for f in flows} - have)
 
 
 def test_full():

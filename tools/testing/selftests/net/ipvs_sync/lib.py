@@ -449,6 +449,18 @@ class World:
                            protocol,
                            wire.join(addr, port or next(self.ports)), dst)
 
+    def burst(self, count, dst=f'{VIP}:53'):
+        """A packet of each of so many new UDP flows; gives these."""
+        flows = [self.flow('udp', dst=dst) for _ in range(count)]
+        for flow in flows:
+            flow.send()
+        return flows
+
+    def missing(self, flows):
+        """How many flows does the backup not have?"""
+        have = {c.key() for c in self.backup.conns()}
+        return len({f.key() for f in flows} - have)
+
     def reply(self, flow, what='', data=b'', server=f'{HOLE}:80', via=None,
               **more):
         """Have a real server answer the client of a flow."""
