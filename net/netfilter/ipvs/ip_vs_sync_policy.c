@@ -280,6 +280,49 @@ unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
 	return left;
 }
 
+/* The kernel's timers run out late, by a step that grows with the time they
+ * are set for: up to an eighth of it, see kernel/time/timer.c.
+ */
+static unsigned long wheel_step(unsigned long timeout)
+{
+	unsigned long limit = 63;
+	unsigned long step = 1;
+
+	while (timeout >= limit && limit << 3 > limit) {
+		limit <<= 3;
+		step <<= 3;
+	}
+	return step;
+}
+
+/**
+ * ip_vs_sync_late() - how much later than it says a timer runs out
+ * @expires:	jiffies it was set to
+ * @timeout:	how far ahead that was
+ *
+ * Context: any.
+ * Return: jiffies, at least 1.
+ */
+unsigned long ip_vs_sync_late(unsigned long expires, unsigned long timeout)
+{
+	unsigned long step = wheel_step(timeout);
+
+	return step - (expires & (step - 1));
+}
+
+/**
+ * ip_vs_sync_early() - what to set a timer to so that it is not late
+ * @timeout:	jiffies from now that are meant
+ *
+ * Context: any.
+ * Return: jiffies from now: the timer runs out as much before as after what is
+ * meant, at the mean of many.
+ */
+unsigned long ip_vs_sync_early(unsigned long timeout)
+{
+	return timeout - wheel_step(timeout) / 2;
+}
+
 /**
  * ip_vs_sync_until() - how long an announcement now tells to keep a connection
  * @v:	the connection

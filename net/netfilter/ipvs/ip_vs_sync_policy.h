@@ -96,6 +96,8 @@ bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 			     unsigned long *next);
 unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
 			      bool controls);
+unsigned long ip_vs_sync_late(unsigned long expires, unsigned long timeout);
+unsigned long ip_vs_sync_early(unsigned long timeout);
 unsigned long ip_vs_sync_until(const struct ip_vs_sync_view *v);
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time);
 unsigned long ip_vs_sync_lease(unsigned long timeout);

@@ -98,14 +98,14 @@ static void conn_apply(struct ip_vs_conn *cp,
 static void conn_put(struct ip_vs_conn *cp,
 		     const struct ip_vs_sync_record *rec)
 {
-	unsigned long max = MAX_SCHEDULE_TIMEOUT / HZ;
+	unsigned long left = rec->left;
 
-	if (!rec->left) {
+	if (!left) {
 		ip_vs_conn_put(cp);
 		return;
 	}
-	mod_timer(&cp->timer, jiffies + min_t(unsigned long, rec->left, max) *
-				  HZ);
+	left = min(left, MAX_SCHEDULE_TIMEOUT / HZ) * HZ;
+	mod_timer(&cp->timer, jiffies + ip_vs_sync_early(left));
 	__ip_vs_conn_put(cp);
 }
 

@@ -189,7 +189,7 @@ static void tx_wake(struct ip_vs_sync_tx *tx, int doze)
 /* Set PENDING, and say what the record is to tell: a packet that is about to
  * restart the timer has the last word until it is encoded. Fully ordered: who
  * finds PENDING set knows that the thread has yet to clear it, and reads the
- * connection only after that.
+ * connection only after that. Whoever finds DEAD set has come too late.
  * Return: the bits as they were.
  */
 static int set_pending(atomic_t *bits, bool left)
@@ -198,6 +198,8 @@ static int set_pending(atomic_t *bits, bool left)
 	int new;
 
 	do {
+		if (old & IP_VS_SYNC_DEAD)
+			break;
 		new = old | IP_VS_SYNC_PENDING;
 		if (!left)
 			new &= ~IP_VS_SYNC_LEFT;
@@ -208,7 +210,7 @@ static int set_pending(atomic_t *bits, bool left)
 }
 
 /* Put a connection that is due on the list of its thread. Called under RCU by
- * who has a reference to it or to a connection it controls.
+ * who has a reference to it or found it in the table.
  */
 static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		      const struct ip_vs_sync_view *v, unsigned long next)
@@ -217,6 +219,7 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 	struct ip_vs_sync_queue *q = get_cpu_ptr(tx->queue);
 	unsigned long waiting = queue_len(q);
 	bool first;
+	int bits;
 
 	/* Not claimed: the next packet asks again */
 	if (unlikely(queue_full(tx, waiting)) &&
@@ -228,7 +231,10 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		goto out;
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
-	if (set_pending(&cp->sync.bits, v->left) & IP_VS_SYNC_PENDING) {
+	bits = set_pending(&cp->sync.bits, v->left);
+	if (bits & IP_VS_SYNC_DEAD)
+		goto out;
+	if (bits & IP_VS_SYNC_PENDING) {
 		this_cpu_inc(tx->queue->coalesced);
 		goto out;
 	}
@@ -398,26 +404,14 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
 	struct ip_vs_sync_view v;
 	unsigned long next;
-	bool held;
 
-	conn_view(cp, 0, &v);
+	conn_view(cp, atomic_read(&cp->in_pkts), &v);
 	v.left = true;
 	if (likely(!ip_vs_sync_lease_due(&v, &next)) ||
 	    left_to_template(&cp->ipvs->sync.knobs, cp))
 		return false;
-
-	/* On this CPU at least no timer fires while the reference is held,
-	 * which would give the connection another minute.
-	 */
-	local_bh_disable();
-	held = __ip_vs_conn_get(cp);
-	if (held) {
-		v.pkts = atomic_read(&cp->in_pkts);
-		conn_mark(m, cp, &v, next);
-		__ip_vs_conn_put(cp);
-	}
-	local_bh_enable();
-	return held;
+	conn_mark(m, cp, &v, next);
+	return true;
 }
 
 /**
@@ -548,19 +542,22 @@ static void seq_record(const struct ip_vs_seq *seq, struct ip_vs_sync_seq *to)
 static void tx_lifetime(const struct ip_vs_conn *cp,
 			struct ip_vs_sync_record *rec)
 {
+	unsigned long expires = READ_ONCE(cp->timer.expires);
 	unsigned long timeout = cp->timeout;
 	unsigned long left;
+	bool whole;
 
 	rec->timeout = timeout / HZ;
 	if (!(atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT))
 		return;
-	left = ip_vs_sync_left(jiffies, READ_ONCE(cp->timer.expires),
-			       atomic_read(&cp->n_control));
-	left = DIV_ROUND_UP(left, HZ);
-	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE))
-		rec->timeout = left;
-	else if (left != rec->timeout)
-		rec->left = left;
+	left = ip_vs_sync_left(jiffies, expires, atomic_read(&cp->n_control));
+	whole = DIV_ROUND_UP(left, HZ) == rec->timeout;
+	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE)) {
+		rec->timeout = DIV_ROUND_UP(left, HZ);
+	} else if (!whole) {
+		left += ip_vs_sync_late(expires, timeout);
+		rec->left = DIV_ROUND_CLOSEST(left, HZ) ?: 1;
+	}
 }
 
 /* ip_vs_check_template() leaves this of a template that lost its server */

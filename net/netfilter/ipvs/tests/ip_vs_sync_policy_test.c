@@ -883,6 +883,60 @@ static void left_one(struct kunit *test)
 	}
 }
 
+/* How late the kernel's timers are: a timer set for this long runs out on a
+ * multiple of the step, not on its own time.
+ */
+static const struct late_row {
+	unsigned long	timeout;
+	unsigned long	step;
+} late_rows[] = {
+	{ 0, 1 }, { 62, 1 },
+	{ 63, 8 }, { 503, 8 },
+	{ 504, 64 }, { 4031, 64 },
+	{ 4032, 512 }, { 32255, 512 },
+	{ 32256, 4096 }, { 258047, 4096 },
+	{ 258048, 32768 },
+};
+
+static void late_desc(const struct late_row *row, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%lu", row->timeout);
+}
+
+KUNIT_ARRAY_PARAM(late, late_rows, late_desc);
+
+static void late_one(struct kunit *test)
+{
+	const struct late_row *row = test->param_value;
+	unsigned long base, late;
+
+	for (base = 0; base < 3 * row->step; base++) {
+		late = ip_vs_sync_late(base, row->timeout);
+		KUNIT_ASSERT_GE(test, late, 1);
+		KUNIT_ASSERT_LE(test, late, row->step);
+		KUNIT_ASSERT_EQ(test, (base + late) % row->step, 0);
+	}
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_early(row->timeout),
+			row->timeout - row->step / 2);
+}
+
+/* Timers are that late, or more if the CPU is not free then */
+static void late_timer(struct kunit *test)
+{
+	static const unsigned long timeouts[] = { 1, 50, 70, 99 };
+	unsigned long set, gone;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(timeouts); i++) {
+		set = jiffies;
+		schedule_timeout_uninterruptible(timeouts[i]);
+		gone = jiffies - set;
+		set += timeouts[i];
+		KUNIT_ASSERT_GE(test, gone, timeouts[i] +
+				ip_vs_sync_late(set, timeouts[i]));
+	}
+}
+
 /* What a connection remembers of an announcement */
 static void announced(struct ip_vs_sync_view *v, unsigned long next)
 {
@@ -1695,6 +1749,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE_PARAM(reply_one, reply_gen_params),
 	KUNIT_CASE_PARAM(extended_one, extended_gen_params),
 	KUNIT_CASE_PARAM(left_one, left_gen_params),
+	KUNIT_CASE_PARAM(late_one, late_gen_params),
+	KUNIT_CASE(late_timer),
 	KUNIT_CASE_PARAM(stream_packets, stream_gen_params),
 	KUNIT_CASE(stream_wrap),
 	KUNIT_CASE_PARAM(times_packets, times_gen_params),
