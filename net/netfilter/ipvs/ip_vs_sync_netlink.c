@@ -65,6 +65,23 @@ static int put_group(struct sk_buff *skb, const struct ipvs_sync_daemon_cfg *c)
 			       c->mcast_group.ip);
 }
 
+static int put_ready(struct sk_buff *skb, struct ip_vs_sync_backup *b)
+{
+	struct ip_vs_sync_ready r;
+
+	ip_vs_sync_ready(b, &r);
+	if (nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_STATE, r.state) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_PROGRESS, r.progress) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_MISSING, r.missing) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_LAG_MS, r.lag_ms) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_REPAIRED, r.repaired) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_HERE, r.here) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_THERE, r.there) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms))
+		return -EMSGSIZE;
+	return 0;
+}
+
 /* Under the mutex of sync, which keeps a daemon that is there */
 static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 		      int state)
@@ -82,6 +99,8 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 	} else {
 		c = &sync->backup->cfg;
 		threads = sync->backup->threads;
+		if (put_ready(skb, sync->backup))
+			return -EMSGSIZE;
 	}
 	if (nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_ROLE, state) ||
 	    nla_put_string(skb, IP_VS_SYNC_A_DAEMON_IFNAME, c->mcast_ifn) ||

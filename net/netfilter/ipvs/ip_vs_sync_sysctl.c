@@ -18,6 +18,9 @@ static void knobs_init(struct ip_vs_sync_knobs *k)
 	k->threshold[1] = 50;
 	k->refresh_period = 0;
 	k->retries = 0;
+	k->repair = 1 << 16;
+	k->pace = 200000;
+	k->silent = 10 * HZ;
 }
 
 #ifdef CONFIG_SYSCTL
@@ -71,7 +74,7 @@ static int do_ports(const struct ctl_table *table, int write, void *buffer,
 }
 
 /* Seconds in user space, jiffies here */
-static int do_refresh_period(const struct ctl_table *table, int write,
+static int do_seconds(const struct ctl_table *table, int write,
 			     void *buffer, size_t *lenp, loff_t *ppos)
 {
 	unsigned int *knob = table->data;
@@ -92,6 +95,10 @@ static int do_refresh_period(const struct ctl_table *table, int write,
 /* Offsets into struct ip_vs_sync_knobs until a namespace has its copy */
 #define KNOB_AT(field)	((void *)offsetof(struct ip_vs_sync_knobs, field))
 #define KNOB_SIZE(field) sizeof_field(struct ip_vs_sync_knobs, field)
+
+static const int repair_max = 1 << 22;
+static const int pace_min = 1000;
+static const int pace_max = 10000000;
 
 static const struct ctl_table sync_vars[] = {
 	{
@@ -143,7 +150,7 @@ static const struct ctl_table sync_vars[] = {
 		.data		= KNOB_AT(refresh_period),
 		.maxlen		= KNOB_SIZE(refresh_period),
 		.mode		= 0644,
-		.proc_handler	= do_refresh_period,
+		.proc_handler	= do_seconds,
 	},
 	{
 		.procname	= "sync_retries",
@@ -154,13 +161,39 @@ static const struct ctl_table sync_vars[] = {
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_THREE,
 	},
+	{
+		.procname	= "sync_repair",
+		.data		= KNOB_AT(repair),
+		.maxlen		= KNOB_SIZE(repair),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= (void *)&repair_max,
+	},
+	{
+		.procname	= "sync_pace",
+		.data		= KNOB_AT(pace),
+		.maxlen		= KNOB_SIZE(pace),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= (void *)&pace_min,
+		.extra2		= (void *)&pace_max,
+	},
+	{
+		.procname	= "sync_silent",
+		.data		= KNOB_AT(silent),
+		.maxlen		= KNOB_SIZE(silent),
+		.mode		= 0644,
+		.proc_handler	= do_seconds,
+	},
 };
 
 /* What costs the host's memory is not for the owner of a container to set */
 static bool is_resource(const struct ctl_table *t)
 {
 	return !strcmp(t->procname, "sync_qlen_max") ||
-	       !strcmp(t->procname, "sync_sock_size");
+	       !strcmp(t->procname, "sync_sock_size") ||
+	       !strcmp(t->procname, "sync_repair");
 }
 
 /**

@@ -232,6 +232,16 @@ class Namespace:
                 found[match[1]] = found.get(match[1], 0) + value
         return found
 
+    def ready(self):
+        """Can it take over? The first line of /proc/net/ip_vs_sync_ready."""
+        return self.read('ip_vs_sync_ready').splitlines()[0]
+
+    def ready_value(self, name):
+        """One of the values below that."""
+        return dict((name, int(value)) for name, value in
+                    map(str.split, self.read('ip_vs_sync_ready')
+                        .splitlines()[1:]))[name]
+
     def conns(self):
         """The connections."""
         # The two files list them in the same order; templates of an engine

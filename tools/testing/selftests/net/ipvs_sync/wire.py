@@ -50,6 +50,11 @@ TEMPLATE_NONE, TEMPLATE_ASSURED, TEMPLATE_LAST = range(3)
 OPT_SEQ, OPT_PE_DATA, OPT_PE_NAME = 1, 2, 3
 OPT_SKIP = 0x40         # a receiver that does not know it may skip it
 
+# What a message is
+DATA, DELETE, HELLO, FILL, NACK, JOIN = range(6)
+MAGIC = b'IVST'         # of a trailer
+NO_PASS = 0xffff
+
 PROTOCOLS = {'ip': 0, 'tcp': 6, 'udp': 17, 'esp': 50, 'ah': 51, 'sctp': 132}
 NAMES = {number: name for name, number in PROTOCOLS.items()}
 
@@ -207,6 +212,92 @@ class Message:
     size: int
     records: list
     data: bytes
+    kind: int = DATA
+    instance: int = None    # without these two it is not numbered
+    seq: int = None
+    says: dict = None       # of a control message
+
+
+def trailer(instance, seq, tag=b''):
+    """What ends a numbered message and a control message."""
+    return struct.pack('!4sBBHII', MAGIC, 16 + len(tag), 0, 0, instance,
+                       seq) + tag
+
+
+def control(kind, body, instance, seq, syncid=0, version=2, spare=0,
+            size=None, tag=b''):
+    """A control message; its body is bytes."""
+    data = body + trailer(instance, seq, tag)
+    size = 8 + len(data) if size is None else size
+    return struct.pack('!BBHBBH', 0, syncid, size, kind, version,
+                       spare) + data
+
+
+def hello(instance, seq, oldest=1, conns=0, start=0, done=0,
+          progress=NO_PASS, interval=1000, **more):
+    return control(HELLO, struct.pack('!4I2H', oldest, conns, start, done,
+                                      progress, interval), instance, seq,
+                   **more)
+
+
+def ranges(kind, pairs, instance, seq, **more):
+    """A FILL or a NACK."""
+    body = b''.join(struct.pack('!2I', *pair) for pair in pairs)
+    return control(kind, body, instance, seq, **more)
+
+
+def ask_join(since, instance, seq, **more):
+    return control(JOIN, struct.pack('!I', since), instance, seq, **more)
+
+
+def delete(order, keys, instance, seq, **more):
+    """A DELETE. A key is (protocol, client, virtual) or with a True behind
+    that for a template."""
+    body = struct.pack('!I', order)
+    for protocol, client, virtual, *template in keys:
+        (caddr, cport), (vaddr, vport) = split(client), split(virtual)
+        body += struct.pack('!BBHHH', (caddr.version == 6) |
+                            2 * bool(template and template[0]),
+                            PROTOCOLS.get(protocol, protocol), cport, vport,
+                            0) + caddr.packed + vaddr.packed
+    return control(DELETE, body, instance, seq, **more)
+
+
+def decode_trailer(data, pos):
+    magic, length, zero, spare, instance, seq = \
+        struct.unpack_from('!4sBBHII', data, pos)
+    if magic != MAGIC or zero or spare or length != 16 or \
+            pos + length != len(data) or pos % 4:
+        raise ValueError(f'no trailer: {data[pos:]}')
+    return instance, seq
+
+
+def decode_body(kind, body):
+    """What a control message says, by its kind."""
+    if kind == HELLO:
+        return dict(zip(('oldest', 'conns', 'start', 'done', 'progress',
+                         'interval'), struct.unpack('!4I2H', body)))
+    if kind in (FILL, NACK):
+        return {'ranges': list(struct.iter_unpack('!2I', body))}
+    if kind == JOIN:
+        return {'since': struct.unpack('!I', body)[0]}
+    if kind != DELETE:
+        raise ValueError(f'kind {kind}')
+    order, = struct.unpack_from('!I', body)
+    keys, pos = [], 4
+    while pos < len(body):
+        what, number, cport, vport, spare = \
+            struct.unpack_from('!BBHHH', body, pos)
+        if what & ~3 or spare:
+            raise ValueError(f'key of type {what}, spare {spare}')
+        length = 16 if what & 1 else 4
+        caddr, vaddr = (ipaddress.ip_address(body[at:at + length]) for at in
+                        (pos + 8, pos + 8 + length))
+        pos += 8 + 2 * length
+        key = NAMES.get(number, number), join(caddr, cport), \
+            join(vaddr, vport)
+        keys.append(key + (True,) * bool(what & 2))
+    return {'order': order, 'keys': keys}
 
 
 def decode(data, **where):
@@ -218,18 +309,27 @@ def decode(data, **where):
         _, syncid, size, count, version, spare = \
             struct.unpack_from('!BBHBBH', data)
         pos = 8
-        if version != 1 or spare:
+        if version not in (1, 2) or spare:
             raise ValueError(f'version {version}, spare {spare}')
     if size != len(data):
         raise ValueError(f'{len(data)} bytes say they are {size}')
+    if version == 2:
+        instance, seq = decode_trailer(data, len(data) - 16)
+        return Message(version=version, syncid=syncid, size=size, records=[],
+                       data=data, kind=count, instance=instance, seq=seq,
+                       says=decode_body(count, data[8:-16]), **where)
     records = []
     for _ in range(count):
         record, pos = (decode_v1 if version else decode_v0)(data, pos)
         records.append(record)
-    if pos != len(data):
+    numbered = {}
+    if version and pos < len(data):
+        instance, seq = decode_trailer(data, pos + -pos % 4)
+        numbered = {'instance': instance, 'seq': seq}
+    elif pos != len(data):
         raise ValueError(f'{len(data) - pos} bytes behind the last record')
     return Message(version=version, syncid=syncid, size=size,
-                   records=records, data=data, **where)
+                   records=records, data=data, **numbered, **where)
 
 
 # Not in the socket module
@@ -272,8 +372,9 @@ class Tap:
         sock.setblocking(False)
         return sock
 
-    def read(self):
-        """The messages since the last call, in the order of time."""
+    def read(self, control=False):
+        """The messages since the last call, in the order of time; control
+        messages only if asked for."""
         messages = []
         for port, sock in self.socks.items():
             while True:
@@ -290,7 +391,8 @@ class Tap:
                     else:
                         where['ttl'], = struct.unpack('=i', text)
                 messages.append(decode(data, **where))
-        return sorted(messages, key=lambda m: m.time)
+        return sorted((m for m in messages if control or m.version != 2),
+                      key=lambda m: m.time)
 
     def records(self):
         """The records since the last call, in the order of time."""
