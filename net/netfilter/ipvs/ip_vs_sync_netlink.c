@@ -118,6 +118,17 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 	return 0;
 }
 
+static int put_reasons(struct sk_buff *skb, const unsigned long *counts)
+{
+	u64 rejects[IP_VS_SYNC_REJECTS - 1];
+	enum ip_vs_sync_reject why;
+
+	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
+		rejects[why - 1] = READ_ONCE(counts[why]);
+	return put_stats(skb, IP_VS_SYNC_A_THREAD_REJECTS, rejects,
+			 IP_VS_SYNC_REJECTS - 1);
+}
+
 static int put_master_thread(struct sk_buff *skb,
 			     const struct ip_vs_sync_tx *tx)
 {
@@ -126,29 +137,26 @@ static int put_master_thread(struct sk_buff *skb,
 	ip_vs_sync_tx_stats(tx, stats);
 	if (nla_put_u32(skb, IP_VS_SYNC_A_THREAD_ROLE,
 			IP_VS_SYNC_ROLE_MASTER) ||
-	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, tx->id))
+	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, tx->id) ||
+	    put_stats(skb, IP_VS_SYNC_A_THREAD_MASTER, stats,
+		      IP_VS_SYNC_TX_STATS))
 		return -EMSGSIZE;
-	return put_stats(skb, IP_VS_SYNC_A_THREAD_MASTER, stats,
-			 IP_VS_SYNC_TX_STATS);
+	return put_reasons(skb, tx->refused);
 }
 
 static int put_backup_thread(struct sk_buff *skb,
 			     const struct ip_vs_sync_rx *rx)
 {
-	u64 stats[IP_VS_SYNC_RX_STATS], rejects[IP_VS_SYNC_REJECTS - 1];
-	enum ip_vs_sync_reject why;
+	u64 stats[IP_VS_SYNC_RX_STATS];
 
 	ip_vs_sync_rx_stats(rx, stats);
-	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-		rejects[why - 1] = READ_ONCE(rx->rejects[why]);
 	if (nla_put_u32(skb, IP_VS_SYNC_A_THREAD_ROLE,
 			IP_VS_SYNC_ROLE_BACKUP) ||
 	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, rx->id) ||
 	    put_stats(skb, IP_VS_SYNC_A_THREAD_BACKUP, stats,
 		      IP_VS_SYNC_RX_STATS))
 		return -EMSGSIZE;
-	return put_stats(skb, IP_VS_SYNC_A_THREAD_REJECTS, rejects,
-			 ARRAY_SIZE(rejects));
+	return put_reasons(skb, rx->rejects);
 }
 
 /* The threads of the master, then those of the backup, as one array.

@@ -66,6 +66,19 @@ static int send_options(struct socket *sock,
 			       IP_PMTUDISC_DONT);
 }
 
+/* Can the group be reached at all? It is not stayed connected to: requests come
+ * from elsewhere.
+ */
+static int try_group(struct socket *sock, const struct ipvs_sync_daemon_cfg *c)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sockaddr_storage group;
+	int len = ip_vs_sync_group_addr(c, 0, &group);
+
+	return kernel_connect(sock, (struct sockaddr *)&group, len, 0) ?:
+	       kernel_connect(sock, &none, sizeof(none), 0);
+}
+
 /* Of requests the TTL is told, see ip_vs_sync_sock_request() */
 static int request_options(struct socket *sock,
 			   const struct ipvs_sync_daemon_cfg *c)
@@ -142,7 +155,7 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		ret = bind_source(sock, dev);
 	if (ret)
 		return ret;
-	return request_options(sock, c);
+	return try_group(sock, c) ?: request_options(sock, c);
 }
 
 /**

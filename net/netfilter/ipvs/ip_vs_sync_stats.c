@@ -125,6 +125,44 @@ static const char * const rx_names[IP_VS_SYNC_RX_STATS] = {
 	[IP_VS_SYNC_RX_SINCE]		= "since_message_ms",
 };
 
+/* Reasons of a master not to answer a request */
+static bool is_refusal(enum ip_vs_sync_reject why)
+{
+	switch (why) {
+	case IP_VS_SYNC_R_SIZE:
+	case IP_VS_SYNC_R_SYNCID:
+	case IP_VS_SYNC_R_KIND:
+	case IP_VS_SYNC_R_TRAILER:
+	case IP_VS_SYNC_R_BODY:
+	case IP_VS_SYNC_R_INSTANCE:
+	case IP_VS_SYNC_R_FAR:
+	case IP_VS_SYNC_R_UNSENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Reasons of a backup not to use a message or a record */
+static bool is_reject(enum ip_vs_sync_reject why)
+{
+	return why != IP_VS_SYNC_R_FAR && why != IP_VS_SYNC_R_UNSENT;
+}
+
+static void show_reasons(struct seq_file *seq, const char *role,
+			 unsigned int id, const char *what,
+			 const unsigned long *counts,
+			 bool (*has)(enum ip_vs_sync_reject why))
+{
+	enum ip_vs_sync_reject why;
+
+	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
+		if (has(why))
+			seq_printf(seq, "%s.%u.%s_%s %lu\n", role, id, what,
+				   ip_vs_sync_reject_name(why),
+				   READ_ONCE(counts[why]));
+}
+
 /* %IP_VS_SYNC_NONE reads -1 */
 static void show_stats(struct seq_file *seq, const char *role, unsigned int id,
 		       const char * const *names, const u64 *stats, int n)
@@ -144,17 +182,22 @@ static void show_master(struct seq_file *seq,
 
 	seq_printf(seq, "master.walk.renewed %lu\n",
 		   READ_ONCE(m->walk.renewed));
+	seq_printf(seq, "master.walk.passes %u\n",
+		   ip_vs_sync_walk_passes(&m->walk));
+	seq_printf(seq, "master.walk.passed %lu\n",
+		   READ_ONCE(m->walk.passed));
 	for (id = 0; id < m->threads; id++) {
 		ip_vs_sync_tx_stats(&m->tx[id], stats);
 		show_stats(seq, "master", id, tx_names, stats,
 			   IP_VS_SYNC_TX_STATS);
+		show_reasons(seq, "master", id, "refused", m->tx[id].refused,
+			     is_refusal);
 	}
 }
 
 static void show_backup(struct seq_file *seq,
 			const struct ip_vs_sync_backup *b)
 {
-	enum ip_vs_sync_reject why;
 	u64 stats[IP_VS_SYNC_RX_STATS];
 	unsigned int id;
 
@@ -162,10 +205,8 @@ static void show_backup(struct seq_file *seq,
 		ip_vs_sync_rx_stats(&b->rx[id], stats);
 		show_stats(seq, "backup", id, rx_names, stats,
 			   IP_VS_SYNC_RX_STATS);
-		for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-			seq_printf(seq, "backup.%u.reject_%s %lu\n", id,
-				   ip_vs_sync_reject_name(why),
-				   READ_ONCE(b->rx[id].rejects[why]));
+		show_reasons(seq, "backup", id, "reject", b->rx[id].rejects,
+			     is_reject);
 	}
 }
 
