@@ -161,9 +161,9 @@ enum ip_vs_sync_rx_count {
 /**
  * struct ip_vs_sync_queue - connections one CPU has marked for one thread
  * @head:	the pending list
- * @added:	connections ever put on it
- * @taken:	value of @added when the thread last emptied it; the difference
- *		is how many wait, give or take those on their way
+ * @added:	connections ever put on it, counted before they are
+ * @taken:	connections the thread has ever taken off it; the difference is
+ *		how many wait
  * @coalesced:	announcements of connections that were waiting already
  * @full:	announcements put off because sync_qlen_max was reached
  * @gone:	connections that the thread had told and that are gone

@@ -565,20 +565,25 @@ static struct ip_vs_conn *node_conn(struct llist_node *node)
 
 /* Append a list to the backlog. The lists of the CPUs have the newest first,
  * the backlog has it last.
+ * Return: how many there are on the list.
  */
-static void tx_append(struct ip_vs_sync_tx *tx, struct llist_node *list)
+static unsigned long tx_append(struct ip_vs_sync_tx *tx,
+			       struct llist_node *list)
 {
 	struct llist_node *newest = list, *node, *oldest = NULL;
+	unsigned long n = 0;
 
 	while (list) {
 		node = list;
 		list = node->next;
 		node->next = oldest;
 		oldest = node;
-		tx->backlog_len++;
+		n++;
 	}
 	*tx->tail = oldest;
 	tx->tail = &newest->next;
+	tx->backlog_len += n;
+	return n;
 }
 
 /* Move all that is pending to the backlog */
@@ -591,8 +596,8 @@ static void tx_take(struct ip_vs_sync_tx *tx)
 		q = per_cpu_ptr(tx->queue, cpu);
 		if (llist_empty(&q->head))
 			continue;
-		WRITE_ONCE(q->taken, READ_ONCE(q->added));
-		tx_append(tx, llist_del_all(&q->head));
+		ip_vs_sync_add(&q->taken,
+			       tx_append(tx, llist_del_all(&q->head)));
 	}
 	if (tx->backlog_len > tx->waiting_max)
 		WRITE_ONCE(tx->waiting_max, tx->backlog_len);
