@@ -1243,7 +1243,8 @@ void ip_vs_sync_tx_exit(struct ip_vs_sync_tx *tx)
 	/* Only if the thread never ran: it leaves nothing behind */
 	rcu_read_lock();
 	while (tx->backlog)
-		tx_next(tx);
+		if (tx_next(tx))
+			atomic_long_inc(&tx->ipvs->sync.lost_at_stop);
 	rcu_read_unlock();
 	/* The lease is left to these */
 	while (tx->stream.graves) {
