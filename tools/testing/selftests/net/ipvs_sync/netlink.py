@@ -6,6 +6,7 @@
     cli.py --spec ip_vs_sync.yaml   shows them and their counters
 """
 
+import glob
 import importlib.util
 import json
 import os
@@ -18,27 +19,31 @@ from lib import HOLE, VIP, World, check, equal, soon
 DNS = f'{VIP}:53'
 
 
-def kernel_tree():
-    """The kernel tree with the tool and the specifications."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    own = os.path.join(here, *[os.pardir] * 5)
-    for tree in own, os.path.join(own, 'build/linux-6.12'):
-        if os.path.exists(os.path.join(tree, 'tools/net/ynl/cli.py')):
-            return os.path.abspath(tree)
+OWN = os.path.abspath(os.path.join(os.path.dirname(__file__),
+                                   *[os.pardir] * 5))
+
+
+def find_ynl():
+    """The directory of the tool. It comes with the kernel tree, but not with
+    an old one; that of another base knows the old kernel just as well.
+    """
+    for tree in OWN, *sorted(glob.glob(f'{OWN}/build/linux-*')):
+        if os.path.exists(f'{tree}/tools/net/ynl/cli.py'):
+            return f'{tree}/tools/net/ynl'
     return None
 
 
-TREE = kernel_tree()
+YNL = find_ynl()
 
 
 def arguments(family):
-    if not TREE:
-        lib.skip('needs tools/net/ynl of the kernel tree')
+    if not YNL:
+        lib.skip('needs tools/net/ynl, which this kernel tree does not have')
     if not importlib.util.find_spec('yaml'):
         lib.skip('needs python3-yaml')
-    return [sys.executable, f'{TREE}/tools/net/ynl/cli.py', '--no-schema',
+    return [sys.executable, f'{YNL}/cli.py', '--no-schema',
             '--output-json', '--spec',
-            f'{TREE}/Documentation/netlink/specs/{family}.yaml']
+            f'{OWN}/Documentation/netlink/specs/{family}.yaml']
 
 
 def ynl(ns, family, *words, ok=True):
@@ -184,7 +189,7 @@ def test_many_threads():
 def listen(ns):
     """A socket of ynl's in a namespace that hears of changes of state."""
     arguments('ip_vs_sync')
-    where = f'{TREE}/tools/net/ynl/lib'
+    where = f'{YNL}/lib'
     spec = importlib.util.spec_from_file_location(
         'ynl', f'{where}/__init__.py', submodule_search_locations=[where])
     module = importlib.util.module_from_spec(spec)
@@ -192,7 +197,7 @@ def listen(ns):
     spec.loader.exec_module(module)
     with ns:
         family = module.YnlFamily(
-            f'{TREE}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
+            f'{OWN}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
         family.ntf_subscribe('state')
     return family
 
