@@ -117,6 +117,11 @@ static void conn_put(struct ip_vs_conn *cp,
 	__ip_vs_conn_put(cp);
 }
 
+/* Old kernels count the inactive connections of a server instead of all: there
+ * an update would have to change two counts.
+ */
+static_assert(sizeof_field(struct ip_vs_dest, totalconns));
+
 /* Change the flags that an update may change, and the count of active
  * connections with them.
  */
