@@ -52,6 +52,7 @@ HOLE, HOLE6 = '10.2.0.9', 'fd02::9'
 GHOST, GHOST6 = '10.1.0.9', 'fd01::9'
 
 CLONE_NEWNET = 0x40000000
+IP_VS_SO_SET_ADDDEST = 64 + 1024 + 64 + 7
 SIOCGIFFLAGS = 0x8913
 IFF_RUNNING = 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -180,6 +181,22 @@ class Namespace:
     def ipvsadm(self, *commands):
         """Run ipvsadm commands that change services, one a line."""
         return self.run('ipvsadm', '-R', text='\n'.join(commands) + '\n')
+
+    def one_packet_server(self, virtual, server):
+        """Add a server to a UDP service, its connections to be one-packet
+        ones. No option of ipvsadm's asks for that, the oldest interface
+        takes it.
+        """
+        (vip, vport), (addr, port) = wire.split(virtual), wire.split(server)
+        service = struct.pack('=Hxx4s2s2xI16sII4s', socket.IPPROTO_UDP,
+                              vip.packed, vport.to_bytes(2, 'big'), 0, b'rr',
+                              0, 0, bytes(4))
+        dest = struct.pack('=4s2sxxIiII', addr.packed,
+                           port.to_bytes(2, 'big'),
+                           wire.MASQ | wire.ONE_PACKET, 1, 0, 0)
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.IPPROTO_IP, IP_VS_SO_SET_ADDDEST,
+                            service + dest)
 
     def sysctl(self, **values):
         """Set net.ipv4.vs.*."""

@@ -85,6 +85,25 @@ def test_one_way():
                 equal(w.back(flow, 2500, 1500), back)
 
 
+def test_no_data():
+    """A flag without numbers shifts nothing, whatever used the memory of
+    the connection before
+    """
+    with Shift() as w:
+        before, after = [[w.flow('tcp', dst=f'{VIP}:21', via=w.backup)
+                          for _ in range(20)] for _ in range(2)]
+        records = [record(flow) for flow in before]
+        for each in records:
+            each.timeout = 1
+        w.inject(*records)
+        equal(len(w.backup.conns()), 20)
+        soon(lambda: not w.backup.conns(), 'all are gone')
+        w.inject(*(record(flow, seq=None) for flow in after))
+        for flow in after:
+            equal(w.forward(flow, 500, 1500), (500, 1500))
+            equal(w.back(flow, 1500, 500), (1500, 500))
+
+
 def test_update():
     """An update brings new deltas, or none any more"""
     for version in 0, 1:
