@@ -4,7 +4,10 @@
 BASE ?= 6.12
 export BASE
 
+KVER ?= $(shell uname -r)
+
 assemble := tools/assemble
+package := tools/package
 uml := $(CURDIR)/build/uml-$(BASE)
 tool := $(CURDIR)/build/ipvs-sync
 tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
@@ -34,11 +37,15 @@ help:
 	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
 	@echo 'make tool          build build/ipvs-sync/ipvs-sync, which shows messages and'
 	@echo '                   counters: build/ipvs-sync/ipvs-sync -h'
+	@echo 'make modules       build the IPVS modules for the kernel KVER, whose headers'
+	@echo '                   are installed; make modules_install puts them in front'
+	@echo '                   of its own, make modules_uninstall takes them away'
 	@echo 'make series        write the patches for git am into build/series'
 	@echo 'make clean         remove what was built, but for the tree'
 	@echo 'make distclean     remove build/'
 	@echo
-	@echo 'BASE=6.12 is the kernel version to build on.'
+	@echo 'BASE=6.12 is the kernel version to build on; KVER=... is a kernel as'
+	@echo '"uname -r" says it, the running one if not given.'
 
 demo: kernel $(if $(compare),stock-kernel)
 	@$(assemble)/install guest
@@ -90,16 +97,29 @@ kernel: tree
 stock-kernel: kernel
 	@$(assemble)/kernel stock
 
+modules:
+	@$(assemble)/install modules
+	@base=$$($(package)/modules base $(KVER)) && export BASE=$$base && \
+		$(MAKE) --no-print-directory tree && \
+		$(package)/modules build $(KVER)
+
+modules_install:
+	@$(package)/modules install $(KVER)
+
+modules_uninstall:
+	@$(package)/modules uninstall $(KVER)
+
 series: tree
 	@$(assemble)/patches
 
 clean:
 	rm -rf build/uml-* build/linux-*/uml* build/linux-*-stock \
-		build/edited-* build/series build/demo build/guest \
-		build/ipvs-sync
+		build/edited-* build/modules-* build/series build/demo \
+		build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
 
 .PHONY: help demo experiment test test-debug test-tool fuzz tool lint tree \
-	kernel stock-kernel series clean distclean
+	kernel stock-kernel modules modules_install modules_uninstall series \
+	clean distclean
