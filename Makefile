@@ -6,6 +6,9 @@ export BASE
 
 KVER ?= $(shell uname -r)
 
+# All bases, for the package
+bases = $(shell sed -n 's/^linux-source-\([^ ]*\).*/\1/p' $(assemble)/packages)
+
 assemble := tools/assemble
 package := tools/package
 uml := $(CURDIR)/build/uml-$(BASE)
@@ -40,6 +43,9 @@ help:
 	@echo 'make modules       build the IPVS modules for the kernel KVER, whose headers'
 	@echo '                   are installed; make modules_install puts them in front'
 	@echo '                   of its own, make modules_uninstall takes them away'
+	@echo 'make deb           build build/ipvs-sync-dkms_VERSION_all.deb, which builds'
+	@echo '                   them on a director, for each kernel that is installed'
+	@echo 'make test-deb      test it in a fresh Debian 12 with kernels of BASE; as root'
 	@echo 'make series        write the patches for git am into build/series'
 	@echo 'make clean         remove what was built, but for the tree'
 	@echo 'make distclean     remove build/'
@@ -100,7 +106,7 @@ stock-kernel: kernel
 modules:
 	@$(assemble)/install modules
 	@base=$$($(package)/modules base $(KVER)) && export BASE=$$base && \
-		$(MAKE) --no-print-directory tree && \
+		$(MAKE) --no-print-directory BASE=$$base tree && \
 		$(package)/modules build $(KVER)
 
 modules_install:
@@ -109,17 +115,28 @@ modules_install:
 modules_uninstall:
 	@$(package)/modules uninstall $(KVER)
 
+deb:
+	@$(assemble)/install deb
+	@for base in $(bases); do \
+		$(MAKE) --no-print-directory BASE=$$base tree || exit; \
+	done
+	@$(package)/deb $(bases)
+
+test-deb: deb
+	@$(assemble)/install test-deb
+	@$(package)/test build/ipvs-sync-dkms_*_all.deb
+
 series: tree
 	@$(assemble)/patches
 
 clean:
 	rm -rf build/uml-* build/linux-*/uml* build/linux-*-stock \
-		build/edited-* build/modules-* build/series build/demo \
-		build/guest build/ipvs-sync
+		build/edited-* build/modules-* build/deb* build/*.deb \
+		build/series build/demo build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
 
 .PHONY: help demo experiment test test-debug test-tool fuzz tool lint tree \
-	kernel stock-kernel modules modules_install modules_uninstall series \
-	clean distclean
+	kernel stock-kernel modules modules_install modules_uninstall deb \
+	test-deb series clean distclean
