@@ -543,8 +543,7 @@ bool ip_vs_sync_peer_alive(const struct netns_ipvs *ipvs, u32 by);
 struct ip_vs_sync_peer *
 ip_vs_sync_peer_find(struct ip_vs_sync_rx *rx,
 		     const struct ip_vs_sync_trailer *t, u8 syncid,
-		     const struct sockaddr_storage *from, bool numbered,
-		     enum ip_vs_sync_reject *why);
+		     const struct sockaddr_storage *from, bool numbered);
 bool ip_vs_sync_peer_arrival(struct ip_vs_sync_rx *rx,
 			     struct ip_vs_sync_peer *peer, u32 seq);
 void ip_vs_sync_peer_deleted(struct ip_vs_sync_peer *peer, u32 order);

@@ -9,7 +9,6 @@
 #include <linux/net.h>
 #include <linux/random.h>
 #include <linux/slab.h>
-#include <net/ipv6.h>
 #include <net/sock.h>
 
 #include "ip_vs_sync_internal.h"
@@ -92,21 +91,6 @@ static unsigned long soon(unsigned int ms)
 	return jiffies + msecs_to_jiffies(ms + get_random_u32() % ms);
 }
 
-static bool same_host(const struct sockaddr_storage *a,
-		      const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET6)
-		return ipv6_addr_equal(&a6->sin6_addr, &b6->sin6_addr) &&
-		       a6->sin6_port == b6->sin6_port;
-	return a4->sin_addr.s_addr == b4->sin_addr.s_addr &&
-	       a4->sin_port == b4->sin_port;
-}
-
 /* A slot for a new peer: a free one, or that of the one that was not heard for
  * longest, if it may be forgotten. Return: the slot, -1 if there is none.
  */
@@ -129,7 +113,6 @@ static int find_slot(const struct ip_vs_sync_rx *rx)
 }
 
 static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
-					const struct sockaddr_storage *from,
 					u32 base)
 {
 	struct ip_vs_sync_peer *peer;
@@ -149,7 +132,6 @@ static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
 	spin_lock(&rx->lock);
 	memset(peer, 0, sizeof(*peer));
 	peer->instance = instance;
-	peer->addr = *from;
 	peer->interval = HZ;
 	peer->heard = jiffies;
 	peer->hello.progress = IP_VS_SYNC_NO_PASS;
@@ -175,7 +157,6 @@ static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
  * @syncid:	group of directors it is for
  * @from:	address it came from
  * @numbered:	the number in the trailer is that of the message
- * @why:	set to the reason when there is none
  *
  * Context: the thread.
  * Return: the peer, a new one if need be; NULL if it can not be.
@@ -183,8 +164,7 @@ static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
 struct ip_vs_sync_peer *
 ip_vs_sync_peer_find(struct ip_vs_sync_rx *rx,
 		     const struct ip_vs_sync_trailer *t, u8 syncid,
-		     const struct sockaddr_storage *from, bool numbered,
-		     enum ip_vs_sync_reject *why)
+		     const struct sockaddr_storage *from, bool numbered)
 {
 	struct ip_vs_sync_peer *peer = NULL;
 	struct ip_vs_sync_held *held;
@@ -193,17 +173,12 @@ ip_vs_sync_peer_find(struct ip_vs_sync_rx *rx,
 	for (i = 0; i < IP_VS_SYNC_PEERS_MAX && !peer; i++)
 		if (rx->peers[i] && rx->peers[i]->instance == t->instance)
 			peer = rx->peers[i];
-	if (peer && !same_host(&peer->addr, from)) {
-		*why = IP_VS_SYNC_R_INSTANCE;
-		return NULL;
-	}
 	if (!peer)
-		peer = new_peer(rx, t->instance, from,
-				t->seq + !numbered);
-	if (!peer) {
-		*why = IP_VS_SYNC_R_SENDERS;
+		peer = new_peer(rx, t->instance, t->seq + !numbered);
+	if (!peer)
 		return NULL;
-	}
+	/* The address may change while a master runs */
+	peer->addr = *from;
 	peer->syncid = syncid;
 	WRITE_ONCE(peer->heard, jiffies);
 	held = &rx->ipvs->sync.held[peer->by & HELD_MASK];

@@ -58,8 +58,7 @@
  *				not for this role
  * @IP_VS_SYNC_R_TRAILER:	control message without a trailer
  * @IP_VS_SYNC_R_BODY:		body that is not what its kind has
- * @IP_VS_SYNC_R_INSTANCE:	request to another instance, or message of an
- *				instance from another address than before
+ * @IP_VS_SYNC_R_INSTANCE:	request to another instance
  * @IP_VS_SYNC_R_FAR:		request from too far away
  * @IP_VS_SYNC_R_UNSENT:	request for messages that were not sent
  * @IP_VS_SYNC_R_SENDERS:	too many instances are heard

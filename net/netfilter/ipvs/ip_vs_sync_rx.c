@@ -359,7 +359,7 @@ static enum ip_vs_sync_reject rx_control(struct ip_vs_sync_rx *rx,
 					 struct ip_vs_sync_control *c,
 					 const struct sockaddr_storage *from)
 {
-	enum ip_vs_sync_reject why = IP_VS_SYNC_OK;
+	enum ip_vs_sync_reject why;
 	struct ip_vs_sync_hello hello;
 	struct ip_vs_sync_peer *peer;
 	unsigned int n;
@@ -370,9 +370,9 @@ static enum ip_vs_sync_reject rx_control(struct ip_vs_sync_rx *rx,
 	    c->kind != IP_VS_SYNC_FILL)
 		return IP_VS_SYNC_R_KIND;
 	peer = ip_vs_sync_peer_find(rx, &c->trailer, c->syncid, from,
-				    c->kind == IP_VS_SYNC_DELETE, &why);
+				    c->kind == IP_VS_SYNC_DELETE);
 	if (!peer)
-		return why;
+		return IP_VS_SYNC_R_SENDERS;
 	if (c->kind == IP_VS_SYNC_DELETE)
 		return rx_delete(rx, peer, c);
 	if (c->kind == IP_VS_SYNC_HELLO) {
@@ -395,7 +395,6 @@ static enum ip_vs_sync_reject rx_place(struct ip_vs_sync_rx *rx,
 				       struct ip_vs_sync_reader *r,
 				       const struct sockaddr_storage *from)
 {
-	enum ip_vs_sync_reject why = IP_VS_SYNC_OK;
 	struct ip_vs_sync_control c = {};
 	struct ip_vs_sync_peer *peer;
 
@@ -408,10 +407,9 @@ static enum ip_vs_sync_reject rx_place(struct ip_vs_sync_rx *rx,
 		WRITE_ONCE(rx->has_unnumbered, true);
 		return IP_VS_SYNC_OK;
 	}
-	peer = ip_vs_sync_peer_find(rx, &c.trailer, r->syncid, from, true,
-				    &why);
+	peer = ip_vs_sync_peer_find(rx, &c.trailer, r->syncid, from, true);
 	if (!peer)
-		return why;
+		return IP_VS_SYNC_R_SENDERS;
 	if (!ip_vs_sync_peer_arrival(rx, peer, c.trailer.seq))
 		r->left = 0;
 	rx->by = peer->by;

@@ -146,7 +146,8 @@ static bool is_refusal(enum ip_vs_sync_reject why)
 /* Reasons of a backup not to use a message or a record */
 static bool is_reject(enum ip_vs_sync_reject why)
 {
-	return why != IP_VS_SYNC_R_FAR && why != IP_VS_SYNC_R_UNSENT;
+	return why != IP_VS_SYNC_R_FAR && why != IP_VS_SYNC_R_UNSENT &&
+	       why != IP_VS_SYNC_R_INSTANCE;
 }
 
 static void show_reasons(struct seq_file *seq, const char *role,
