@@ -225,6 +225,7 @@ static int backup_start(struct netns_ipvs *ipvs,
 	if (!b)
 		return -ENOMEM;
 	b->cfg = *c;
+	b->started = jiffies;
 	b->threads = threads;
 	for (id = 0; id < threads; id++) {
 		ret = backup_thread_init(ipvs, b, dev, id);

@@ -191,7 +191,7 @@ enum ip_vs_sync_doze {
 };
 
 /* DELETEs that can be sent again */
-#define IP_VS_SYNC_KEPT		32
+#define IP_VS_SYNC_KEPT		256
 
 /**
  * struct ip_vs_sync_stream - what makes the messages of a master thread complete
@@ -455,11 +455,13 @@ struct ip_vs_sync_master {
 /**
  * struct ip_vs_sync_backup - a running backup daemon
  * @cfg:	as started
+ * @started:	jiffies when
  * @threads:	number of @rx
  * @rx:		the threads
  */
 struct ip_vs_sync_backup {
 	struct ipvs_sync_daemon_cfg	cfg;
+	unsigned long			started;
 	unsigned int			threads;
 	struct ip_vs_sync_rx		rx[] __counted_by(threads);
 };
@@ -475,6 +477,7 @@ struct ip_vs_sync_backup {
  * @there:	connections that these say to have told
  * @heard_ms:	milliseconds since the last of them was heard, %UINT_MAX if
  *		there is none
+ * @running_ms:	milliseconds since the daemon was started
  */
 struct ip_vs_sync_ready {
 	enum ip_vs_sync_state	state;
@@ -485,6 +488,7 @@ struct ip_vs_sync_ready {
 	unsigned long		here;
 	unsigned long		there;
 	unsigned int		heard_ms;
+	unsigned int		running_ms;
 };
 
 /* Counts have one writer and readers that do not lock */

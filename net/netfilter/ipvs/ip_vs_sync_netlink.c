@@ -77,7 +77,8 @@ static int put_ready(struct sk_buff *skb, struct ip_vs_sync_backup *b)
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_REPAIRED, r.repaired) ||
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_HERE, r.here) ||
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_THERE, r.there) ||
-	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms))
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_RUNNING_MS, r.running_ms))
 		return -EMSGSIZE;
 	return 0;
 }

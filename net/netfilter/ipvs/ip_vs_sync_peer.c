@@ -136,6 +136,7 @@ static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
 	peer->heard = jiffies;
 	peer->hello.progress = IP_VS_SYNC_NO_PASS;
 	peer->join = soon(JOIN_DELAY);
+	peer->said = base - 1;
 	ip_vs_sync_window_open(&peer->w, base);
 	/* No generation that connections may still bear */
 	peer->by = held->by + IP_VS_SYNC_HELD_MAX;
@@ -247,10 +248,9 @@ bool ip_vs_sync_peer_served(const struct ip_vs_sync_peer *peer)
 }
 
 /* What is missed can not be had any more: all has to be told again */
-static void start_over(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer,
-		       u32 seq)
+static void start_over(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
 {
-	ip_vs_sync_window_open(&peer->w, seq + 1);
+	ip_vs_sync_window_open(&peer->w, peer->w.high + 1);
 	peer->joined = false;
 	peer->join = soon(JOIN_DELAY);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_RESTARTS], 1);
@@ -299,12 +299,12 @@ void ip_vs_sync_peer_hello(struct ip_vs_sync_rx *rx,
 	ip_vs_sync_window_known(&peer->w, seq, jiffies, soon(ASK_DELAY));
 	if (peer->w.n &&
 	    ip_vs_sync_before(peer->w.gaps[0].r.first, h->oldest))
-		start_over(rx, peer, seq);
+		start_over(rx, peer);
 	if (!peer->joined && has_joined(peer)) {
 		peer->joined = true;
 		if (!counts_agree(rx->ipvs, peer) &&
 		    peer->tries++ < JOIN_TRIES)
-			start_over(rx, peer, seq);
+			start_over(rx, peer);
 	}
 	spin_unlock(&rx->lock);
 }
@@ -360,9 +360,6 @@ static void peer_poll(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
 	unsigned int n, nack = 0;
 	bool join = false;
 
-	/* The dead do not answer */
-	if (time_after(jiffies, peer->heard + FORGET / 2))
-		return;
 	spin_lock(&rx->lock);
 	t.seq = peer->w.high;
 	n = ip_vs_sync_window_ask(&peer->w, jiffies, rx->ranges);
@@ -399,6 +396,9 @@ long ip_vs_sync_peer_poll(struct ip_vs_sync_rx *rx)
 
 	for (i = 0; i < IP_VS_SYNC_PEERS_MAX && rx->peers[i]; i++) {
 		peer = rx->peers[i];
+		/* The dead do not answer */
+		if (time_after(jiffies, peer->heard + FORGET / 2))
+			continue;
 		peer_poll(rx, peer);
 		if (ip_vs_sync_window_next_ask(&peer->w, &when))
 			left = min(left, (long)(when - jiffies));

@@ -93,6 +93,7 @@ void ip_vs_sync_ready(struct ip_vs_sync_backup *b, struct ip_vs_sync_ready *r)
 	memset(r, 0, sizeof(*r));
 	r->progress = IP_VS_SYNC_PASS_DONE;
 	r->heard_ms = UINT_MAX;
+	r->running_ms = jiffies_to_msecs(age(b->started));
 	for (id = 0; id < b->threads; id++)
 		rx_ready(&b->rx[id], r);
 }
@@ -118,6 +119,7 @@ static void show_ready(struct seq_file *seq, const struct ip_vs_sync_ready *r)
 	seq_printf(seq, "connections_here %lu\n", r->here);
 	seq_printf(seq, "connections_there %lu\n", r->there);
 	seq_printf(seq, "heard_ms %d\n", (int)r->heard_ms);
+	seq_printf(seq, "running_ms %u\n", r->running_ms);
 }
 
 static int ready_show(struct seq_file *seq, void *v)

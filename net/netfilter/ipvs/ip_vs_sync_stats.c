@@ -130,6 +130,7 @@ static bool is_refusal(enum ip_vs_sync_reject why)
 {
 	switch (why) {
 	case IP_VS_SYNC_R_SIZE:
+	case IP_VS_SYNC_R_VERSION:
 	case IP_VS_SYNC_R_SYNCID:
 	case IP_VS_SYNC_R_KIND:
 	case IP_VS_SYNC_R_TRAILER:

@@ -160,6 +160,7 @@ static bool repair(struct ip_vs_sync_tx *tx, u32 seq)
 	if (!ip_vs_sync_history_find(&s->history, seq, &past))
 		return false;
 	while (done && past.pos != past.end) {
+		s->tokens--;
 		bucket = ip_vs_sync_history_bucket(&s->history, &past);
 		rcu_read_lock();
 		hlist_for_each_entry_rcu(cp, &ip_vs_conn_tab[bucket], c_list) {
@@ -170,7 +171,6 @@ static bool repair(struct ip_vs_sync_tx *tx, u32 seq)
 			done = ip_vs_sync_tell(m, cp);
 			if (!done)
 				break;
-			s->tokens--;
 			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_REPAIRED], 1);
 		}
 		rcu_read_unlock();
@@ -208,9 +208,14 @@ static enum ip_vs_sync_reject answer_nack(struct ip_vs_sync_tx *tx,
 	why = ip_vs_sync_ranges_read(c, ranges, &n);
 	if (why)
 		return why;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		if (!ip_vs_sync_before(ranges[i].last, h->next))
 			return IP_VS_SYNC_R_UNSENT;
+		/* In order, so that no message is asked for twice */
+		if (i && !ip_vs_sync_before(ranges[i - 1].last,
+					    ranges[i].first))
+			return IP_VS_SYNC_R_BODY;
+	}
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_NACKS], 1);
 	ip_vs_sync_walk_slow(&tx->master->walk);
 	for (i = 0; i < n; i++) {
@@ -259,6 +264,9 @@ static enum ip_vs_sync_reject answer(struct ip_vs_sync_tx *tx, const u8 *buf,
 	why = ip_vs_sync_control_read(&c, buf, len);
 	if (why)
 		return why;
+	/* Nothing is numbered now */
+	if (!READ_ONCE(tx->ipvs->sync.knobs.version))
+		return IP_VS_SYNC_R_VERSION;
 	if (ttl < tx->stream.ttl_min)
 		return IP_VS_SYNC_R_FAR;
 	if (c.kind != IP_VS_SYNC_NACK && c.kind != IP_VS_SYNC_JOIN)
@@ -319,12 +327,12 @@ static void say_hello(struct ip_vs_sync_tx *tx,
 	struct ip_vs_sync_hello h = {
 		.oldest		= s->history.oldest,
 		.conns		= ip_vs_sync_told(tx),
-		.pass		= READ_ONCE(s->pass),
 		.done		= s->done,
-		.progress	= READ_ONCE(s->progress),
 		.interval	= HELLO_INTERVAL,
 	};
 
+	h.pass = smp_load_acquire(&s->pass);
+	h.progress = READ_ONCE(s->progress);
 	if (h.progress < IP_VS_SYNC_PASS_DONE)
 		h.interval = HELLO_INTERVAL_PASS;
 	s->said = t->seq;

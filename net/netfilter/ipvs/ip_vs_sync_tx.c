@@ -217,28 +217,38 @@ static int set_pending(atomic_t *bits, bool left)
 	return old;
 }
 
+enum mark {
+	MARK_SET,		/* it is on the list, or has died */
+	MARK_OTHERS,		/* another CPU is about to put it there */
+	MARK_FULL,		/* there is no room for it */
+};
+
 /* Put a connection that is due on the list of its thread. Called under RCU by
  * who has a reference to it or found it in the table.
- * Return: false when the list is full.
  */
-static bool conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
-		      const struct ip_vs_sync_view *v, unsigned long next)
+static enum mark conn_mark(struct ip_vs_sync_master *m,
+			   struct ip_vs_conn *cp,
+			   const struct ip_vs_sync_view *v,
+			   unsigned long next)
 {
 	struct ip_vs_sync_tx *tx = conn_thread(m, cp);
 	struct ip_vs_sync_queue *q = get_cpu_ptr(tx->queue);
 	unsigned long waiting = queue_len(q);
-	bool first, room = true;
+	enum mark mark = MARK_SET;
+	bool first;
 	int bits;
 
 	/* Not claimed: the next packet asks again */
 	if (unlikely(queue_full(tx, waiting)) &&
 	    !(atomic_read(&cp->sync.bits) & IP_VS_SYNC_PENDING)) {
 		this_cpu_inc(tx->queue->full);
-		room = false;
+		mark = MARK_FULL;
 		goto out;
 	}
-	if (!ip_vs_sync_claim(&cp->sync, v, next))
+	if (!ip_vs_sync_claim(&cp->sync, v, next)) {
+		mark = MARK_OTHERS;
 		goto out;
+	}
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
 	bits = set_pending(&cp->sync.bits, v->left);
@@ -256,7 +266,7 @@ static bool conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		tx_wake(tx, IP_VS_SYNC_GATHER);
 out:
 	put_cpu_ptr(tx->queue);
-	return room;
+	return mark;
 }
 
 /* A packet of a connection makes it due */
@@ -431,7 +441,7 @@ bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 	if (v.last_state == IP_VS_SYNC_NEVER &&
 	    ip_vs_sync_peer_alive(cp->ipvs, READ_ONCE(cp->sync.by)))
 		return false;
-	return conn_mark(m, cp, &v, next);
+	return conn_mark(m, cp, &v, next) == MARK_SET;
 }
 
 /**
@@ -446,14 +456,21 @@ bool ip_vs_sync_tell(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
 	struct ip_vs_sync_view v;
 	unsigned long next;
+	enum mark mark;
 
-	conn_view(cp, atomic_read(&cp->in_pkts), &v);
-	v.left = true;
-	if (v.phase == IP_VS_SYNC_HELD ||
-	    left_to_template(&cp->ipvs->sync.knobs, cp))
-		return true;
-	next = ip_vs_sync_next_time(v.now, v.sync_time);
-	return conn_mark(m, cp, &v, next);
+	do {
+		conn_view(cp, atomic_read(&cp->in_pkts), &v);
+		v.left = true;
+		if (v.phase == IP_VS_SYNC_HELD ||
+		    left_to_template(&cp->ipvs->sync.knobs, cp))
+			return true;
+		next = ip_vs_sync_next_time(v.now, v.sync_time);
+		mark = conn_mark(m, cp, &v, next);
+		/* What others put there may come too late for the caller, who
+		 * says next that it is told.
+		 */
+	} while (mark == MARK_OTHERS);
+	return mark == MARK_SET;
 }
 
 /**
@@ -522,7 +539,8 @@ static bool conn_bury(struct ip_vs_conn *cp, u32 by)
 		goto out;
 	q = get_cpu_ptr(tx->queue);
 	this_cpu_inc(tx->queue->gone);
-	bury = tx->stream.instance && died_early(cp);
+	bury = READ_ONCE(cp->ipvs->sync.knobs.version) &&
+	       tx->stream.instance && died_early(cp);
 	if (bury) {
 		atomic_or(IP_VS_SYNC_BURIED | IP_VS_SYNC_PENDING,
 			  &cp->sync.bits);
@@ -1081,6 +1099,19 @@ void ip_vs_sync_delete_again(struct ip_vs_sync_tx *tx, const u8 *buf,
 	tx_numbered(tx);
 }
 
+/* Free those that died early, the lease is left to them */
+static void tx_abandon(struct ip_vs_sync_stream *s)
+{
+	struct ip_vs_conn *cp;
+
+	while (s->graves) {
+		cp = node_conn(s->graves);
+		s->graves = s->graves->next;
+		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+	}
+	s->graves_tail = &s->graves;
+}
+
 /* Tell of those that died early, as many as the pace allows */
 static void tx_bury(struct ip_vs_sync_tx *tx)
 {
@@ -1091,6 +1122,11 @@ static void tx_bury(struct ip_vs_sync_tx *tx)
 
 	if (!s->graves)
 		return;
+	/* Version 0 knows no DELETE */
+	if (!READ_ONCE(tx->ipvs->sync.knobs.version)) {
+		tx_abandon(s);
+		return;
+	}
 	tx_open(tx, 1);
 	t.seq = s->history.next;
 	ip_vs_sync_delete_open(&tx->w, tx->w.syncid, t.seq);
@@ -1185,10 +1221,11 @@ int ip_vs_sync_tx_thread(void *data)
 		tx_bury(tx);
 		if (passes != s->passes) {
 			/* All that it marked is out */
-			s->passes = passes;
 			s->done = s->history.next - 1;
 			s->hello = jiffies;
 			WRITE_ONCE(s->progress, IP_VS_SYNC_PASS_DONE);
+			/* The next pass may start */
+			smp_store_release(&s->passes, passes);
 		}
 		ip_vs_sync_confirm(tx, HELLO_SOON);
 	}
@@ -1236,8 +1273,6 @@ int ip_vs_sync_tx_init(struct ip_vs_sync_tx *tx, unsigned int maxlen,
  */
 void ip_vs_sync_tx_exit(struct ip_vs_sync_tx *tx)
 {
-	struct ip_vs_conn *cp;
-
 	if (tx->queue)
 		tx_take(tx);
 	/* Only if the thread never ran: it leaves nothing behind */
@@ -1246,12 +1281,7 @@ void ip_vs_sync_tx_exit(struct ip_vs_sync_tx *tx)
 		if (tx_next(tx))
 			atomic_long_inc(&tx->ipvs->sync.lost_at_stop);
 	rcu_read_unlock();
-	/* The lease is left to these */
-	while (tx->stream.graves) {
-		cp = node_conn(tx->stream.graves);
-		tx->stream.graves = tx->stream.graves->next;
-		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
-	}
+	tx_abandon(&tx->stream);
 	ip_vs_sync_stream_exit(tx);
 	free_percpu(tx->queue);
 	kvfree(tx->w.buf);

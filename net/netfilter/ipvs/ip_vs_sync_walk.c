@@ -105,9 +105,9 @@ static void pass_start(struct ip_vs_sync_walk *walk)
 	 */
 	for (id = 0; id < m->threads; id++) {
 		s = &m->tx[id].stream;
-		WRITE_ONCE(s->pass, READ_ONCE(s->history.next));
-		/* Who finds the progress finds the start as well */
-		smp_store_release(&s->progress, 0);
+		WRITE_ONCE(s->progress, 0);
+		/* Who finds the new start finds that nothing is done */
+		smp_store_release(&s->pass, READ_ONCE(s->history.next));
 	}
 	walk->passing = true;
 	walk->next = 0;
@@ -151,10 +151,22 @@ static void pass_refill(struct ip_vs_sync_walk *walk, long pace)
 		       max(pace * PASS_TICK / HZ, 1L);
 }
 
+/* Has every thread told the end of the last pass? */
+static bool all_told(struct ip_vs_sync_walk *walk)
+{
+	struct ip_vs_sync_master *m = walk_master(walk);
+	unsigned int id;
+
+	for (id = 0; id < m->threads; id++)
+		if (smp_load_acquire(&m->tx[id].stream.passes) != walk->passes)
+			return false;
+	return true;
+}
+
 static void pass(struct ip_vs_sync_walk *walk)
 {
 	if (!walk->passing) {
-		if (!READ_ONCE(walk->wanted))
+		if (!READ_ONCE(walk->wanted) || !all_told(walk))
 			return;
 		pass_start(walk);
 	}
