@@ -1057,6 +1057,24 @@ static void conn_key(const struct ip_vs_conn *cp, struct ip_vs_sync_key *key)
 	key->vaddr = cp->vaddr;
 }
 
+/* Is there another connection between the same ends by now? It has been told,
+ * or will be, and a backup takes that for the news of the old one. If it is
+ * made from here on it is told after the DELETE.
+ */
+static bool has_successor(const struct ip_vs_conn *old)
+{
+	struct ip_vs_conn_param p;
+	struct ip_vs_conn *cp;
+
+	ip_vs_conn_fill_param(old->ipvs, old->af, old->protocol, &old->caddr,
+			      old->cport, &old->vaddr, old->vport, &p);
+	cp = old->flags & IP_VS_CONN_F_TEMPLATE ? ip_vs_ct_in_get(&p) :
+						  ip_vs_conn_in_get(&p);
+	if (cp)
+		__ip_vs_conn_put(cp);
+	return cp;
+}
+
 /* Send a DELETE, and keep it in case it is lost */
 static void tx_send_delete(struct ip_vs_sync_tx *tx,
 			   const struct ip_vs_sync_trailer *t)
@@ -1133,7 +1151,7 @@ static void tx_bury(struct ip_vs_sync_tx *tx)
 	while (s->graves && ip_vs_sync_tokens(tx) > 0) {
 		cp = node_conn(s->graves);
 		conn_key(cp, &key);
-		if (!ip_vs_sync_delete_add(&tx->w, &key)) {
+		if (!has_successor(cp) && !ip_vs_sync_delete_add(&tx->w, &key)) {
 			tx_send_delete(tx, &t);
 			t.seq = s->history.next;
 			ip_vs_sync_delete_open(&tx->w, tx->w.syncid, t.seq);
@@ -1213,7 +1231,12 @@ int ip_vs_sync_tx_thread(void *data)
 			ip_vs_sync_answer(tx);
 		passes = ip_vs_sync_walk_passes(&tx->master->walk);
 		if (tx_waiting(tx, 1)) {
-			tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough, SEND_DELAY);
+			/* Who asked waits for the answer, and so do others who
+			 * might ask for the same.
+			 */
+			if (!s->n_fills)
+				tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough,
+					SEND_DELAY);
 			tx_flush(tx);
 		}
 		if (!s->instance)
