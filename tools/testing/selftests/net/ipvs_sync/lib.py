@@ -323,6 +323,21 @@ class Director(Namespace):
     def stop(self, role):
         self.run('ipvsadm', '--stop-daemon', role)
 
+    def numbers(self):
+        """Does a master that is started here number its messages?"""
+        return self.read('sys/ipv4/vs/sync_version') == '1\n' and \
+            self.read('sys/ipv4/vs/sync_repair') != '0\n'
+
+    def unread(self, port=wire.PORT):
+        """Bytes in the socket of the backup's thread of a port."""
+        found = 0
+        for name in 'udp', 'udp6':
+            for line in self.read(name).splitlines()[1:]:
+                words = line.split()
+                if int(words[1].split(':')[1], 16) == port:
+                    found += int(words[4].split(':')[1], 16)
+        return found
+
 
 class World:
     """The usual topology, gone at the end of its `with`."""
@@ -354,8 +369,8 @@ class World:
 
     def make(self):
         lines = [f'netns add {ns.name}' for ns in self.all]
-        lines.append(self.veth(self.master, 'sync', self.backup, 'sync'))
-        for d in self.directors:
+        lines += self.links()
+        for d in self.master, self.backup:
             port = d.name.split('-')[0]
             lines.append(self.veth(d, 'front', self.client, port))
             lines.append(self.veth(d, 'rear', self.server, port))
@@ -366,11 +381,19 @@ class World:
             ns.write('ipv6/conf/default/accept_dad', 0)
         self.director(self.master)
         self.director(self.backup)
+        self.uplink()
         self.edge(self.client, 'front', 1)
         self.edge(self.server, 'rear', 2)
         soon(self.connected, 'all devices have a carrier')
         self.front = packet.Sender(self.client, 'front')
         self.rear = packet.Sender(self.server, 'rear')
+
+    def links(self):
+        """Commands that connect the directors with each other."""
+        return [self.veth(self.master, 'sync', self.backup, 'sync')]
+
+    def uplink(self):
+        """Bring up what is between them, a cable needs nothing."""
 
     def veth(self, ns, device, other, peer):
         """A command that makes a cable. Its ends have different indexes:
@@ -454,9 +477,18 @@ class World:
             director.ipvsadm(*commands)
 
     def start(self, *options, syncid=0):
-        """Start the two daemons."""
+        """Start the two daemons; when this returns, the backup has joined,
+        which over an empty table is no more than a few control messages.
+        """
         self.backup.start('backup', syncid=syncid)
         self.master.start('master', *options, syncid=syncid)
+        if self.master.numbers():
+            self.in_sync()
+
+    def in_sync(self, ns=None, within=10):
+        """Wait until a backup has the whole table."""
+        ns = ns or self.backup
+        soon(lambda: ns.ready() == 'in-sync', f'{ns.name} in sync', within)
 
     def sysctl(self, **values):
         for director in self.directors:
@@ -483,10 +515,24 @@ class World:
             flow.send()
         return flows
 
-    def missing(self, flows):
+    def missing(self, flows, ns=None):
         """How many flows does the backup not have?"""
-        have = {c.key() for c in self.backup.conns()}
+        have = {c.key() for c in (ns or self.backup).conns()}
         return len({f.key() for f in flows} - have)
+
+    def differ(self, ns=None, slack=5):
+        """Connections of the master that a backup has not, or has in another
+        way. Expiries may be some seconds apart.
+        """
+        there = {c.key(): c for c in (ns or self.backup).conns()}
+        wrong = []
+        for conn in self.master.conns():
+            other = there.get(conn.key())
+            if not other or other.server != conn.server or \
+                    other.state != conn.state or \
+                    abs(other.expires - conn.expires) > slack:
+                wrong.append((conn, other))
+        return wrong
 
     def reply(self, flow, what='', data=b'', server=f'{HOLE}:80', via=None,
               **more):
@@ -505,8 +551,9 @@ class World:
         data = raw[0] if raw else wire.message(records, **how)
         before = to.count('backup.messages')
         self.datagram(data, to, group, port)
-        soon(lambda: to.count('backup.messages') > before,
-             f'{to.name} reads a message')
+        # A HELLO may have come in between.
+        soon(lambda: to.count('backup.messages') > before and
+             not to.unread(port), f'{to.name} reads a message')
 
     def datagram(self, data, to=None, group=wire.GROUP, port=wire.PORT):
         """Send a datagram to the group from across the link."""
@@ -516,6 +563,36 @@ class World:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
                                 socket.inet_aton(ns.sync))
                 sock.sendto(data, (group, port))
+
+
+class Crowd(World):
+    """A World whose sync link is a switch, with more directors on it."""
+
+    def __init__(self, more):
+        super().__init__()
+        tag = os.getpid()
+        self.hub = Namespace(f'hub-{tag}')
+        self.more = [Director(f'more{i}-{tag}', 20 + i) for i in range(more)]
+        self.all += [self.hub, *self.more]
+        self.directors += self.more
+        self.backups = [self.backup, *self.more]
+
+    def uplink(self):
+        self.hub.ip('link set sync up',
+                    *(f'link set dev port{i} master sync up'
+                      for i in range(1 + len(self.backups))))
+        for ns in self.more:
+            ns.ip('link set lo up', f'address add {ns.sync}/24 dev sync',
+                  f'address add fd09::{ns.host}/64 dev sync nodad',
+                  'link set sync up')
+        soon(lambda: all(ns.carrier('sync') for ns in self.more),
+             'the others have a carrier')
+
+    def links(self):
+        return [f'link add sync netns {self.hub.name} type bridge '
+                'mcast_snooping 0',
+                *(self.veth(ns, 'sync', self.hub, f'port{i}')
+                  for i, ns in enumerate([self.master, *self.backups]))]
 
 
 def threads():

@@ -15,6 +15,7 @@ import dataclasses
 import ipaddress
 import socket
 import struct
+import time
 
 GROUP = '224.0.0.81'
 PORT = 8848
@@ -205,6 +206,7 @@ class Message:
     """What came in one datagram."""
     time: float             # when, on the clock of time.time()
     source: str
+    sport: int
     port: int               # the one it was sent to
     ttl: int
     version: int
@@ -222,6 +224,12 @@ def trailer(instance, seq, tag=b''):
     """What ends a numbered message and a control message."""
     return struct.pack('!4sBBHII', MAGIC, 16 + len(tag), 0, 0, instance,
                        seq) + tag
+
+
+def numbered(records, instance, seq, **more):
+    """A message of records with a trailer."""
+    pad = bytes(-len(message(records, **more)) % 4)
+    return message(records, tail=pad + trailer(instance, seq), **more)
 
 
 def control(kind, body, instance, seq, syncid=0, version=2, spare=0,
@@ -382,8 +390,8 @@ class Tap:
                     data, extra, _, source = sock.recvmsg(65536, 256)
                 except BlockingIOError:
                     break
-                where = {'source': source[0], 'port': port, 'ttl': None,
-                         'time': None}
+                where = {'source': source[0], 'sport': source[1],
+                         'port': port, 'ttl': None, 'time': None}
                 for _, kind, text in extra:
                     if kind == SO_TIMESTAMPNS:
                         seconds, nanoseconds = struct.unpack('=qq', text)
@@ -401,3 +409,84 @@ class Tap:
     def close(self):
         for sock in self.socks.values():
             sock.close()
+
+
+class Speaker:
+    """A master that a test speaks for: one instance, one thread of it."""
+
+    def __init__(self, ns, instance=0x1234, group=GROUP, port=PORT,
+                 syncid=0):
+        self.instance, self.to, self.syncid = instance, (group, port), syncid
+        with ns:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                             socket.inet_aton(ns.sync))
+        self.sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+        self.sock.bind((ns.sync, 0))
+        self.sock.setblocking(False)
+
+    def send(self, data):
+        self.sock.sendto(data, self.to)
+
+    def say(self, seq, *records, **more):
+        """A message of records."""
+        more.setdefault('syncid', self.syncid)
+        self.send(numbered(records, self.instance, seq, **more))
+
+    def hello(self, seq, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(hello(self.instance, seq, **more))
+
+    def fill(self, seq, *pairs, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(ranges(FILL, pairs, self.instance, seq, **more))
+
+    def delete(self, seq, *keys, order=None, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(delete(seq if order is None else order, keys,
+                         self.instance, seq, **more))
+
+    def heard(self, kind=None):
+        """What it was asked for since the last call."""
+        messages = []
+        while True:
+            try:
+                data, extra, _, source = self.sock.recvmsg(65536, 256)
+            except BlockingIOError:
+                return messages
+            m = decode(data, source=source[0], sport=source[1],
+                       port=self.sock.getsockname()[1], time=time.time(),
+                       ttl=struct.unpack('=i', extra[0][2])[0])
+            if kind in (None, m.kind):
+                messages.append(m)
+
+    def close(self):
+        self.sock.close()
+
+
+class Asker:
+    """A backup that a test speaks for."""
+
+    def __init__(self, ns, master, ttl=255):
+        """The master is known by a message that a Tap has heard from it."""
+        self.master = master
+        with ns:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        self.sock.connect((master.source, master.sport))
+
+    def send(self, data):
+        self.sock.send(data)
+
+    def join(self, since, seq, instance=None, **more):
+        more.setdefault('syncid', self.master.syncid)
+        self.send(ask_join(since, instance or self.master.instance, seq,
+                           **more))
+
+    def nack(self, seq, *pairs, instance=None, **more):
+        more.setdefault('syncid', self.master.syncid)
+        self.send(ranges(NACK, pairs, instance or self.master.instance, seq,
+                         **more))
+
+    def close(self):
+        self.sock.close()
