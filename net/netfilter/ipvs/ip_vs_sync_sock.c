@@ -66,17 +66,26 @@ static int send_options(struct socket *sock,
 			       IP_PMTUDISC_DONT);
 }
 
-/* Can the group be reached at all? It is not stayed connected to: requests come
- * from elsewhere.
+/* Can the group be reached at all? A socket that has been connected does not
+ * hear who is not the group, even after that, so another one tries.
  */
-static int try_group(struct socket *sock, const struct ipvs_sync_daemon_cfg *c)
+static int try_group(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		     struct net_device *dev)
 {
-	struct sockaddr none = { .sa_family = AF_UNSPEC };
 	struct sockaddr_storage group;
-	int len = ip_vs_sync_group_addr(c, 0, &group);
+	struct socket *sock;
+	int len, ret;
 
-	return kernel_connect(sock, (struct sockaddr *)&group, len, 0) ?:
-	       kernel_connect(sock, &none, sizeof(none), 0);
+	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+			       &sock);
+	if (ret)
+		return ret;
+	len = ip_vs_sync_group_addr(c, 0, &group);
+	ret = sock_bindtoindex(sock->sk, dev->ifindex, true) ?:
+	      send_options(sock, c, dev) ?:
+	      kernel_connect(sock, (struct sockaddr *)&group, len, 0);
+	sock_release(sock);
+	return ret;
 }
 
 /* Of requests the TTL is told, see ip_vs_sync_sock_request() */
@@ -140,7 +149,8 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 	struct socket *sock;
 	int ret;
 
-	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+	ret = try_group(net, c, dev) ?:
+	      sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
 			       sockp);
 	if (ret)
 		return ret;
@@ -155,7 +165,7 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		ret = bind_source(sock, dev);
 	if (ret)
 		return ret;
-	return try_group(sock, c) ?: request_options(sock, c);
+	return request_options(sock, c);
 }
 
 /**
