@@ -74,9 +74,10 @@ def test_server():
         m, = w.deletes()
         equal(m.says['order'], m.seq)
         equal(sorted(m.says['keys']), sorted(flow.key() for flow in go))
-        w.in_sync()
-        equal(w.backup.ready_value('connections_there'), 20)
+        soon(lambda: w.backup.ready_value('connections_there') == 20,
+             'the master has so many', 2)
         equal(w.backup.ready_value('connections_here'), 20)
+        equal(w.backup.ready(), 'in-sync')
 
 
 def test_inet6():
