@@ -153,9 +153,10 @@ def test_idle_hello():
         before = w.wakeups()
         time.sleep(600)
         woken = w.wakeups() - before
-        check(590 <= woken <= 620, f'{woken} wakeups in ten minutes')
+        # Long timers may be some percent late.
+        check(550 <= woken <= 620, f'{woken} wakeups in ten minutes')
         hellos = w.ear.read(control=True)
-        check(590 <= len(hellos) <= 602, f'{len(hellos)} HELLOs')
+        check(550 <= len(hellos) <= 602, f'{len(hellos)} HELLOs')
         equal({(m.kind, m.seq) for m in hellos}, {(lib.wire.HELLO, 0)})
 
 
