@@ -221,6 +221,17 @@ static bool may_replace(const struct ip_vs_conn *cp,
 	       !rcu_access_pointer(cp->ipvs->sync.master);
 }
 
+/* End the connection, and the caller's reference first: a timer that fires
+ * while there is one starts again.
+ */
+static void conn_end(struct ip_vs_conn *cp)
+{
+	rcu_read_lock();
+	__ip_vs_conn_put(cp);
+	ip_vs_conn_expire_now(cp);
+	rcu_read_unlock();
+}
+
 /* Has a later message of the same stream told the connection already? */
 static bool is_newer(const struct ip_vs_sync_rx *rx,
 		     const struct ip_vs_conn *cp)
@@ -248,8 +259,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 			__ip_vs_conn_put(cp);
 			return IP_VS_SYNC_R_STALE;
 		}
-		ip_vs_conn_expire_now(cp);
-		__ip_vs_conn_put(cp);
+		conn_end(cp);
 		cp = NULL;
 		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
 	}
@@ -309,7 +319,6 @@ static void rx_reject(struct ip_vs_sync_rx *rx, enum ip_vs_sync_reject why,
 static enum ip_vs_sync_reject key_apply(struct ip_vs_sync_rx *rx,
 					const struct ip_vs_sync_key *key)
 {
-	enum ip_vs_sync_reject why = IP_VS_SYNC_OK;
 	struct ip_vs_conn_param param;
 	struct ip_vs_conn *cp;
 
@@ -323,13 +332,12 @@ static enum ip_vs_sync_reject key_apply(struct ip_vs_sync_rx *rx,
 		return IP_VS_SYNC_OK;
 	/* What packets have made, or another master told, is not its affair */
 	if (READ_ONCE(cp->sync.by) != rx->by || is_newer(rx, cp)) {
-		why = IP_VS_SYNC_R_ORDER;
-	} else {
-		ip_vs_conn_expire_now(cp);
-		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_DELETED], 1);
+		__ip_vs_conn_put(cp);
+		return IP_VS_SYNC_R_ORDER;
 	}
-	__ip_vs_conn_put(cp);
-	return why;
+	conn_end(cp);
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_DELETED], 1);
+	return IP_VS_SYNC_OK;
 }
 
 static enum ip_vs_sync_reject rx_delete(struct ip_vs_sync_rx *rx,
