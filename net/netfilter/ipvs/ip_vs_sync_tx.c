@@ -1057,22 +1057,38 @@ static void conn_key(const struct ip_vs_conn *cp, struct ip_vs_sync_key *key)
 	key->vaddr = cp->vaddr;
 }
 
+static bool same_ends(const struct ip_vs_conn *a, const struct ip_vs_conn *b)
+{
+	return a->ipvs == b->ipvs && a->af == b->af &&
+	       a->protocol == b->protocol &&
+	       !((a->flags ^ b->flags) & IP_VS_CONN_F_TEMPLATE) &&
+	       a->cport == b->cport && a->vport == b->vport &&
+	       ip_vs_addr_equal(a->af, &a->caddr, &b->caddr) &&
+	       ip_vs_addr_equal(a->af, &a->vaddr, &b->vaddr);
+}
+
 /* Is there another connection between the same ends by now? It has been told,
  * or will be, and a backup takes that for the news of the old one. If it is
  * made from here on it is told after the DELETE.
  */
 static bool has_successor(const struct ip_vs_conn *old)
 {
-	struct ip_vs_conn_param p;
 	struct ip_vs_conn *cp;
+	bool found = false;
 
-	ip_vs_conn_fill_param(old->ipvs, old->af, old->protocol, &old->caddr,
-			      old->cport, &old->vaddr, old->vport, &p);
-	cp = old->flags & IP_VS_CONN_F_TEMPLATE ? ip_vs_ct_in_get(&p) :
-						  ip_vs_conn_in_get(&p);
-	if (cp)
-		__ip_vs_conn_put(cp);
-	return cp;
+	/* Without a reference, which would have a timer that fires meanwhile
+	 * start again.
+	 */
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(cp,
+				 &ip_vs_conn_tab[ip_vs_conn_hashkey_conn(old)],
+				 c_list) {
+		found = same_ends(cp, old);
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
 }
 
 /* Send a DELETE, and keep it in case it is lost */
