@@ -59,6 +59,8 @@ struct wire_key {
 };
 
 #define MAGIC			0x49565354	/* "IVST" */
+/* The length is one byte, and a multiple of 4 */
+#define TRAILER_MAX		252
 #define CONTROL_VERSION		2
 #define KEY_INET6		0x01
 #define KEY_TEMPLATE		0x02
@@ -121,7 +123,7 @@ static bool find_trailer(struct ip_vs_sync_control *c)
 {
 	unsigned int len;
 
-	for (len = IP_VS_SYNC_TRAILER_LEN; len <= c->len && len <= U8_MAX;
+	for (len = IP_VS_SYNC_TRAILER_LEN; len <= c->len && len <= TRAILER_MAX;
 	     len += 4) {
 		if (get_trailer(c->body + c->len - len, len, &c->trailer)) {
 			c->len -= len;

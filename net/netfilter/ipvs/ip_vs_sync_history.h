@@ -18,7 +18,8 @@
  * struct ip_vs_sync_history - the newest messages of a stream
  * @buckets:	where each record came from, a ring
  * @starts:	of each message, the count of records before it, a ring
- * @records:	size of @buckets, a power of two
+ * @records:	size of @buckets, a power of two, no less than the records that
+ *		a message can have
  * @messages:	size of @starts, a power of two
  * @added:	records ever added
  * @next:	number of the message that is being built

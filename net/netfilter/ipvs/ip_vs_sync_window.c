@@ -43,7 +43,7 @@ static void remove_gap(struct ip_vs_sync_window *w, unsigned int i)
 static void merge_nearest(struct ip_vs_sync_window *w)
 {
 	unsigned int i, at = 0;
-	u32 apart, least = U32_MAX;
+	u32 apart, least = ~0U;
 
 	for (i = 0; i + 1 < w->n; i++) {
 		apart = w->gaps[i + 1].r.first - w->gaps[i].r.last;
@@ -191,7 +191,8 @@ void ip_vs_sync_window_seen(struct ip_vs_sync_window *w, u32 seq,
  * @last:	number of the last; before @first if there are none
  *
  * Context: any.
- * Return: true if they have, or have been made up for.
+ * Return: true if they have, or have been made up for, and so have those of the
+ * window that were sent before.
  */
 bool ip_vs_sync_window_complete(const struct ip_vs_sync_window *w, u32 first,
 				u32 last)

@@ -43,7 +43,8 @@ struct ip_vs_sync_gap {
  * @base:	first message that counts; all from here to @high have come or
  *		are in a gap
  * @high:	last message known to have been sent, @base - 1 for none
- * @gaps:	the gaps, in order, neither empty nor touching each other
+ * @gaps:	the gaps, in order, none of them empty; two that were missed at
+ *		different times may touch
  * @n:		number of them
  */
 struct ip_vs_sync_window {
