@@ -34,7 +34,10 @@ help:
 	@echo '                   time travel'
 	@echo 'make test-tool     tests of ipvs-sync, the tool'
 	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
-	@echo 'make lint          all that checks sources'
+	@echo 'make lint          all that checks sources; CHECKS=builds for those checks'
+	@echo '                   only whose result depends on the base'
+	@echo 'make drift         what is new in base files that are replaced or edited'
+	@echo '                   here, since the version that was reviewed'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
 	@echo 'make kernel        build build/uml-$(BASE)/linux from it'
 	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
@@ -50,8 +53,10 @@ help:
 	@echo 'make clean         remove what was built, but for the tree'
 	@echo 'make distclean     remove build/'
 	@echo
-	@echo 'BASE=6.12 is the kernel version to build on; KVER=... is a kernel as'
-	@echo '"uname -r" says it, the running one if not given.'
+	@echo 'All but clean and distclean are for BASE=6.12 or, where that is said,'
+	@echo "BASE=6.1: the version of Debian's linux-source to build on."
+	@echo 'KVER=... is a kernel as "uname -r" says it, the running one if not'
+	@echo 'given.'
 
 demo: kernel $(if $(compare),stock-kernel)
 	@$(assemble)/install guest
@@ -88,7 +93,11 @@ tool: tree
 
 lint: tree
 	@$(assemble)/install kernel lint
-	@$(assemble)/lint
+	@$(assemble)/lint $(CHECKS)
+
+drift:
+	@$(assemble)/install tree
+	@$(assemble)/drift
 
 tree:
 	@$(assemble)/install tree
@@ -137,6 +146,6 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug test-tool fuzz tool lint tree \
-	kernel stock-kernel modules modules_install modules_uninstall deb \
-	test-deb series clean distclean
+.PHONY: help demo experiment test test-debug test-tool fuzz tool lint drift \
+	tree kernel stock-kernel modules modules_install modules_uninstall \
+	deb test-deb series clean distclean

@@ -417,6 +417,7 @@ struct ip_vs_sync_rx {
  * @passing:	a pass is running
  * @next:	bucket where it goes on
  * @tokens:	connections that it may tell now
+ * @refilled:	jiffies when @tokens were set
  * @slow:	ticks until it is at full pace again
  * @passes:	passes that are through
  * @passed:	connections that they told
@@ -433,6 +434,7 @@ struct ip_vs_sync_walk {
 	bool			passing;
 	int			next;
 	long			tokens;
+	unsigned long		refilled;
 	int			slow;
 	unsigned int		passes;
 	unsigned long		passed;

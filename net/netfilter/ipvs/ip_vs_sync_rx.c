@@ -340,17 +340,14 @@ static enum ip_vs_sync_reject key_apply(struct ip_vs_sync_rx *rx,
 	return IP_VS_SYNC_OK;
 }
 
-static enum ip_vs_sync_reject rx_delete(struct ip_vs_sync_rx *rx,
-					struct ip_vs_sync_peer *peer,
-					struct ip_vs_sync_control *c)
+static void rx_delete(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer,
+		      struct ip_vs_sync_control *c, u32 order)
 {
 	enum ip_vs_sync_reject why;
 	struct ip_vs_sync_key key;
-	u32 order;
 
-	why = ip_vs_sync_delete_read(c, &order);
-	if (why || !ip_vs_sync_peer_arrival(rx, peer, c->trailer.seq))
-		return why;
+	if (!ip_vs_sync_peer_arrival(rx, peer, c->trailer.seq))
+		return;
 	rx->by = peer->by;
 	rx->seq = order;
 	while (c->len) {
@@ -360,40 +357,43 @@ static enum ip_vs_sync_reject rx_delete(struct ip_vs_sync_rx *rx,
 		cond_resched();
 	}
 	ip_vs_sync_peer_deleted(peer, order);
-	return IP_VS_SYNC_OK;
 }
 
 static enum ip_vs_sync_reject rx_control(struct ip_vs_sync_rx *rx,
 					 struct ip_vs_sync_control *c,
 					 const struct sockaddr_storage *from)
 {
-	enum ip_vs_sync_reject why;
+	bool is_delete = c->kind == IP_VS_SYNC_DELETE;
 	struct ip_vs_sync_hello hello;
 	struct ip_vs_sync_peer *peer;
-	unsigned int n;
+	enum ip_vs_sync_reject why;
+	unsigned int n = 0;
+	u32 order = 0;
 
 	if (rx->syncid && rx->syncid != c->syncid)
 		return IP_VS_SYNC_R_SYNCID;
-	if (c->kind != IP_VS_SYNC_DELETE && c->kind != IP_VS_SYNC_HELLO &&
-	    c->kind != IP_VS_SYNC_FILL)
-		return IP_VS_SYNC_R_KIND;
+	/* What is malformed does not make its sender known */
+	if (is_delete)
+		why = ip_vs_sync_delete_read(c, &order);
+	else if (c->kind == IP_VS_SYNC_HELLO)
+		why = ip_vs_sync_hello_read(c, &hello);
+	else if (c->kind == IP_VS_SYNC_FILL)
+		why = ip_vs_sync_ranges_read(c, rx->ranges, &n);
+	else
+		why = IP_VS_SYNC_R_KIND;
+	if (why)
+		return why;
 	peer = ip_vs_sync_peer_find(rx, &c->trailer, c->syncid, from,
-				    c->kind == IP_VS_SYNC_DELETE);
+				    is_delete);
 	if (!peer)
 		return IP_VS_SYNC_R_SENDERS;
-	if (c->kind == IP_VS_SYNC_DELETE)
-		return rx_delete(rx, peer, c);
-	if (c->kind == IP_VS_SYNC_HELLO) {
-		why = ip_vs_sync_hello_read(c, &hello);
-		if (!why)
-			ip_vs_sync_peer_hello(rx, peer, &hello,
-					      c->trailer.seq);
-		return why;
-	}
-	why = ip_vs_sync_ranges_read(c, rx->ranges, &n);
-	if (!why)
+	if (is_delete)
+		rx_delete(rx, peer, c, order);
+	else if (n)
 		ip_vs_sync_peer_fill(rx, peer, rx->ranges, n, c->trailer.seq);
-	return why;
+	else
+		ip_vs_sync_peer_hello(rx, peer, &hello, c->trailer.seq);
+	return IP_VS_SYNC_OK;
 }
 
 /* Whose message of records is this, and is it to be applied?

@@ -112,6 +112,7 @@ static void pass_start(struct ip_vs_sync_walk *walk)
 	walk->passing = true;
 	walk->next = 0;
 	walk->tokens = 0;
+	walk->refilled = jiffies;
 }
 
 static void pass_end(struct ip_vs_sync_walk *walk)
@@ -139,16 +140,19 @@ static void pass_progress(struct ip_vs_sync_walk *walk)
 		WRITE_ONCE(m->tx[id].stream.progress, progress);
 }
 
-/* Connections that may be told in this tick, of those a second in @pace */
+/* Connections that may be told now, of those a second in @pace: the work may
+ * run later than it was told to, but not more than a tenth of a second counts.
+ */
 static void pass_refill(struct ip_vs_sync_walk *walk, long pace)
 {
+	long gone = min(jiffies - walk->refilled, HZ / 10UL);
 	long slow = READ_ONCE(walk->slow);
 
 	if (slow)
 		WRITE_ONCE(walk->slow, slow - 1);
 	pace -= pace * slow / (PASS_RECOVERY + PASS_RECOVERY / 16);
-	walk->tokens = min(walk->tokens, 0L) +
-		       max(pace * PASS_TICK / HZ, 1L);
+	walk->refilled = jiffies;
+	walk->tokens = min(walk->tokens, 0L) + max(pace * gone / HZ, 1L);
 }
 
 /* Has every thread told the end of the last pass? */
