@@ -110,6 +110,7 @@ def time_travels():
 def run(*argv, text=None, ok=True):
     """Run a program, give what it prints; fail the test if it fails."""
     done = subprocess.run(argv, input=text, text=True, check=False,
+                          errors='replace',
                           stdin=None if text else subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if ok and done.returncode:

@@ -186,8 +186,8 @@ def test_many_threads():
                       for n in range(64)])
 
 
-def listen(ns):
-    """A socket of ynl's in a namespace that hears of changes of state."""
+def family(ns):
+    """A socket of ynl's in a namespace."""
     arguments('ip_vs_sync')
     where = f'{YNL}/lib'
     spec = importlib.util.spec_from_file_location(
@@ -196,22 +196,27 @@ def listen(ns):
     sys.modules['ynl'] = module
     spec.loader.exec_module(module)
     with ns:
-        family = module.YnlFamily(
+        return module.YnlFamily(
             f'{OWN}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
-        family.ntf_subscribe('state')
-    return family
+
+
+def listen(ns):
+    """The same, which hears of changes of state."""
+    listener = family(ns)
+    listener.ntf_subscribe('state')
+    return listener
 
 
 def test_notify():
     """Who listens is told when a daemon starts and stops"""
     with Pair() as w:
-        family = listen(w.master)
+        listener = listen(w.master)
         w.master.start('master', syncid=9)
         w.backup.start('backup')
         w.master.stop('master')
-        family.check_ntf()
+        listener.check_ntf()
         equal([(m['name'], m['msg']['role'], m['msg']['syncid'])
-               for m in family.async_msg_queue],
+               for m in listener.async_msg_queue],
               [('daemon-start-ntf', 'master', 9),
                ('daemon-stop-ntf', 'master', 9)])
 
