@@ -12,6 +12,8 @@ bases = $(shell sed -n 's/^linux-source-\([^ ]*\).*/\1/p' $(assemble)/packages)
 assemble := tools/assemble
 package := tools/package
 uml := $(CURDIR)/build/uml-$(BASE)
+qemu := $(CURDIR)/build/qemu-$(BASE)
+selftests := python3 tools/testing/selftests/net/ipvs_sync/run
 tool := $(CURDIR)/build/ipvs-sync
 tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
 
@@ -32,6 +34,9 @@ help:
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
 	@echo '                   time travel'
+	@echo 'make stress        TIME=120 seconds of everything at once on two CPUs, by'
+	@echo '                   QEMU: in a kernel with KASAN, lockdep and kmemleak, and'
+	@echo '                   in one with KCSAN'
 	@echo 'make test-tool     tests of ipvs-sync, the tool'
 	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
 	@echo 'make lint          all that checks sources; CHECKS=builds for those checks'
@@ -68,14 +73,26 @@ experiment: kernel stock-kernel
 
 test: kernel stock-kernel
 	@$(assemble)/install guest
-	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
+	@KERNEL=$(GUEST_KERNEL) $(selftests)
 
 test-debug: kernel
 	@$(assemble)/install guest
 	@$(assemble)/kernel debug
 	@KERNEL=$(uml)-debug/linux DATAGRAMS=$(or $(DATAGRAMS),1000000) \
-		python3 tools/testing/selftests/net/ipvs_sync/run -t 7200 \
-		hostile lifecycle listing netlink takeover tracepoints kunit
+		$(selftests) -t 7200 hostile lifecycle listing netlink \
+		takeover tracepoints kunit
+
+# Two CPUs emulated, in a kernel that is slow by itself: patience.
+stress: tree
+	@$(assemble)/install kernel guest qemu
+	@$(assemble)/kernel qemu-debug
+	@$(assemble)/kernel qemu-kcsan
+	@for kernel in debug kcsan; do \
+		KERNEL=$(qemu)-$$kernel/arch/x86/boot/bzImage \
+		SECONDS_OF_STRESS=$(or $(TIME),120) \
+		$(selftests) -t $$(($(or $(TIME),120) * 3 + 1200)) \
+			-o build/stress-$$kernel stress || exit; \
+	done
 
 fuzz: tree
 	@$(assemble)/install fuzz
@@ -139,13 +156,15 @@ series: tree
 	@$(assemble)/patches
 
 clean:
-	rm -rf build/uml-* build/linux-*/uml* build/linux-*-stock \
-		build/edited-* build/modules-* build/deb* build/*.deb \
-		build/series build/demo build/guest build/ipvs-sync
+	rm -rf build/uml-* build/qemu-* build/stress-* build/linux-*/uml* \
+		build/linux-*/qemu-* build/linux-*-stock build/edited-* \
+		build/modules-* build/deb* build/*.deb build/series \
+		build/demo build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug test-tool fuzz tool lint drift \
-	tree kernel stock-kernel modules modules_install modules_uninstall \
+.PHONY: help demo experiment test test-debug stress test-tool fuzz tool lint \
+	drift tree kernel stock-kernel modules modules_install \
+	modules_uninstall \
 	deb test-deb series clean distclean

@@ -51,6 +51,9 @@ SERVER, SERVER6 = '10.2.0.2', 'fd02::2'
 HOLE, HOLE6 = '10.2.0.9', 'fd02::9'
 GHOST, GHOST6 = '10.1.0.9', 'fd01::9'
 
+# What a kernel with modules loads by itself too late, or not at all
+MODULES = 'ip_vs', 'ip_vs_ftp', 'ip_vs_pe_sip', 'pktgen', 'sctp'
+
 CLONE_NEWNET = 0x40000000
 IP_VS_SO_SET_ADDDEST = 64 + 1024 + 64 + 7
 SIOCGIFFLAGS = 0x8913
@@ -649,6 +652,8 @@ def main(*cases):
         print('1..0 # SKIP only root may make namespaces')
         sys.exit(4)
     need('ip', 'ipvsadm')
+    if not os.path.exists('/proc/net/ip_vs'):
+        run('modprobe', '-a', *MODULES)
     tests = []
     for name, test in vars(module).items():
         if name.startswith('test_') and callable(test):
