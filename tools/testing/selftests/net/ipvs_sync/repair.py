@@ -14,7 +14,7 @@ import time
 import lib
 import wire
 from lib import Crowd, HOLE, VIP, World, check, equal, soon, stays
-from wire import Record, Speaker
+from wire import Asker, Record, Speaker
 
 DNS, WEB = f'{VIP}:53', f'{VIP}:80'
 
@@ -211,6 +211,38 @@ def test_drowning():
         mend(w.hub, 'port2')
         w.in_sync(w.more[0], 20)
         soon(lambda: len(w.more[0].conns()) == 40 * 51, 'it has all', 20)
+
+
+def test_flood():
+    """A flood of NACKs, each of all that is remembered, stops nothing"""
+    with Link() as w:
+        ear = w.tap()
+        w.start('--sync-maxlen', '60')
+        flows = []
+        for _ in range(20):
+            flows += w.burst(100)
+            soon(lambda: not w.missing(flows), 'all arrive')
+        last = ear.read(control=True)[-1]
+        w.master.sysctl(sync_pace=2000)
+        asker = Asker(w.backup, last)
+        before = w.master.count('master.records')
+        start = time.monotonic()
+        delays = []
+        for _ in range(15):
+            for _ in range(20):
+                asker.nack(last.seq, *[(1, last.seq)] * 64)
+            flow, = w.burst(1)
+            sent = time.monotonic()
+            soon(lambda flow=flow: w.backup.conn(flow), 'it arrives', 10)
+            delays.append(time.monotonic() - sent)
+        check(w.master.count('master.nacks') > 200, 'they were not read')
+        median = sorted(delays)[len(delays) // 2]
+        check(median < 0.3, f'{median:.3f} s to the backup')
+        told = w.master.count('master.records') - before
+        most = (time.monotonic() - start) * 2000 * 1.1 + 200
+        check(told <= most, f'{told} records, {most:.0f} are allowed')
+        w.in_sync()
+        equal(w.differ(), [])
 
 
 def test_beyond():
