@@ -116,12 +116,16 @@ def test_daemons():
         equal(master, {
             'role': 'master', 'ifname': 'sync', 'syncid': 3, 'maxlen': 900,
             'group': '224.0.0.81', 'port': 9100, 'ttl': 5, 'threads': 4,
-            'bound-late': 0, 'lost-at-stop': 0, 'renewed': 0})
+            'bound-late': 0, 'lost-at-stop': 0, 'renewed': 0, 'passes': 0,
+            'passed': 0})
         del backup['maxlen']
         equal(backup, {
             'role': 'backup', 'ifname': 'sync', 'syncid': 200,
             'group6': 'ff02::51', 'port': 8848, 'ttl': 1, 'threads': 4,
-            'bound-late': 0, 'lost-at-stop': 0})
+            'bound-late': 0, 'lost-at-stop': 0,
+            # Nobody was heard, so there is no time since that.
+            'state': 'stale', 'progress': 1000, 'missing': 0, 'lag-ms': 0,
+            'repaired': 0, 'connections-here': 0, 'connections-there': 0})
         equal(dump(w.backup, 'daemon-get'), [], 'another namespace')
 
 
@@ -133,6 +137,8 @@ def flat(ns):
         groups = [(thread[role], '')]
         if role == 'backup':
             groups.append((thread['rejects'], 'reject_'))
+        elif 'refusals' in thread:
+            groups.append((thread['refusals'], 'refused_'))
         for group, prefix in groups:
             for name, value in group.items():
                 name = prefix + name.replace('-', '_')
@@ -156,18 +162,45 @@ def test_counters():
             def steady(values):
                 """Without what only one tells, and what moves on."""
                 return {name: value for name, value in values.items()
-                        if name.count('.') == 2 and
-                        not name.endswith(('_ms', 'walk.renewed'))}
-            told = flat(ns)
-            equal(steady(told), steady(ns.counts()))
+                        if name.count('.') == 2 and '.walk.' not in name and
+                        not name.endswith('_ms')}
+            before, told, after = ns.counts(), flat(ns), ns.counts()
+            equal(sorted(steady(told)), sorted(steady(after)))
+            # Equal but for the HELLOs since
+            for name, value in steady(told).items():
+                check(before[name] <= value <= after[name],
+                      f'{name} {value}: {before[name]} to {after[name]}')
+            moved = {name.split('.')[2] for name in steady(after)
+                     if before[name] != after[name]}
+            check(moved <= {'hellos', 'wakeups', 'messages', 'bytes'},
+                  f'{moved} moved on')
             since = [name for name in told if name.endswith('_ms')]
             equal(len(since), 2)
         equal(flat(w.backup)['backup.0.reject_state'], 1)
 
 
+def test_ready():
+    """Readiness is that of /proc/net/ip_vs_sync_ready"""
+    with Pair() as w:
+        w.start()
+        flows = [w.flow('udp', dst=DNS) for _ in range(50)]
+        for flow in flows:
+            flow.send()
+        soon(lambda: w.backup.ready_value('connections_there') == 50,
+             'all are told', 3)
+        told, = dump(w.backup, 'daemon-get')
+        equal(told['state'], w.backup.ready())
+        for name in ('lag_ms', 'missing', 'repaired', 'connections_here',
+                     'connections_there'):
+            equal(told[name.replace('_', '-')], w.backup.ready_value(name))
+        check(0 <= told['heard-ms'] < 1500, f'heard {told["heard-ms"]} ms ago')
+        equal(told['progress'], 1000)
+
+
 def test_before():
     """Before the first message there is no time since it"""
     with Pair() as w:
+        w.master.sysctl(sync_repair=0)
         w.start()
         for ns in w.directors:
             check(not [n for n in flat(ns) if n.endswith('_ms')],

@@ -133,12 +133,14 @@ def test_negative():
 
 def test_passed_on():
     """What a backup took over it tells in its turn, as master"""
-    for version in 0, 1:
+    for version, repair, size in ((0, 0, 4 + 24 + 24),
+                                  (1, 0, 8 + 36 + 2 + 24),
+                                  (1, 65536, 8 + 36 + 2 + 24 + 2 + 16)):
         with Shift() as w:
             flow = w.flow('tcp', dst=f'{VIP}:21', via=w.backup)
             w.inject(record(flow), version=version)
             w.backup.stop('backup')
-            w.backup.sysctl(sync_version=version)
+            w.backup.sysctl(sync_version=version, sync_repair=repair)
             ear = w.tap(w.master)
             w.backup.start('master')
             flow.send('A')
@@ -146,7 +148,7 @@ def test_passed_on():
             told, = m.records
             equal((m.version, told.seq), (version, SEQ))
             equal(told.flags & wire.SEQ, wire.SEQ)
-            equal(m.size, 8 + 36 + 2 + 24 if version else 4 + 24 + 24)
+            equal(m.size, size)
 
 
 def test_ftp_data():
