@@ -77,7 +77,8 @@ static int put_ready(struct sk_buff *skb, struct ip_vs_sync_backup *b)
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_REPAIRED, r.repaired) ||
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_HERE, r.here) ||
 	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_THERE, r.there) ||
-	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms) ||
+	    (r.heard_ms != UINT_MAX &&
+	     nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms)) ||
 	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_RUNNING_MS, r.running_ms))
 		return -EMSGSIZE;
 	return 0;
@@ -95,7 +96,11 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 		c = &m->cfg;
 		threads = m->threads;
 		if (put_uint(skb, IP_VS_SYNC_A_DAEMON_RENEWED,
-			     READ_ONCE(m->walk.renewed)))
+			     READ_ONCE(m->walk.renewed)) ||
+		    put_uint(skb, IP_VS_SYNC_A_DAEMON_PASSES,
+			     ip_vs_sync_walk_passes(&m->walk)) ||
+		    put_uint(skb, IP_VS_SYNC_A_DAEMON_PASSED,
+			     READ_ONCE(m->walk.passed)))
 			return -EMSGSIZE;
 	} else {
 		c = &sync->backup->cfg;

@@ -54,6 +54,7 @@ OPT_SKIP = 0x40         # a receiver that does not know it may skip it
 # What a message is
 DATA, DELETE, HELLO, FILL, NACK, JOIN = range(6)
 MAGIC = b'IVST'         # of a trailer
+TRAILER = 16            # bytes of one
 NO_PASS = 0xffff
 
 PROTOCOLS = {'ip': 0, 'tcp': 6, 'udp': 17, 'esp': 50, 'ah': 51, 'sctp': 132}
