@@ -164,9 +164,9 @@ def test_ftp_data():
         flow.send('PA', b'PASV\r\n', seq=101, ack=501)
         w.reply(flow, 'PA', b'227 Entering Passive Mode (10,2,0,9,4,210).'
                 b'\r\n', server=FTP, seq=501, ack=107)
-        texts = [p.data for p in front.read() if b'227' in p.data]
-        check(texts and b'(10,1,0,1,4,210)' in texts[0],
-              f'client reads {texts}')
+        text, = soon(lambda: [p.data for p in front.read()
+                              if b'227' in p.data], 'the client is answered')
+        check(b'(10,1,0,1,4,210)' in text, f'client reads {text}')
         data = w.flow('tcp', dst=f'{VIP}:1234')
         data.open()
         equal(w.master.conn(data).server, f'{HOLE}:1234')
