@@ -97,8 +97,8 @@ struct ip_vs_sync_knobs {
  * @lost_at_stop: records lost because a master stopped while its socket would
  *		not take them
  * @masters:	masters ever started
- * @held:	who has told what is held here; once a backup was started, and from
- *		then on
+ * @held:	who has told what is held here; there from the first start of a
+ *		backup on
  * @sysctl_hdr:	the registered table
  * @sysctl_tbl:	this namespace's own copy of the table
  */

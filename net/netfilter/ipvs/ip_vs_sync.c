@@ -18,7 +18,7 @@
  *	ip_vs_sync_sock.c	sockets
  *	ip_vs_sync_sysctl.c	the knobs, net.ipv4.vs.sync_*
  *	ip_vs_sync_stats.c	the counters, /proc/net/ip_vs_sync
- *	ip_vs_sync_ready.c	can a backup take over, /proc/net/ip_vs_sync_ready
+ *	ip_vs_sync_ready.c	can a backup take over?
  *	ip_vs_sync_netlink.c	the same over generic netlink, and what changes
  *	ip_vs_sync_trace.c	tracepoints
  *	tests/			KUnit tests of the pure rooms

@@ -16,7 +16,8 @@
 
 #include "ip_vs_sync_control.h"
 
-/* The structs below have no holes: they are copied to and from the wire whole */
+/* The structs below have no holes, they are copied to and from the wire whole
+ */
 struct wire_header {
 	u8			zero;
 	u8			syncid;

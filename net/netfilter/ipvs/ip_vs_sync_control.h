@@ -12,7 +12,7 @@
 #include "ip_vs_sync_window.h"
 
 #define IP_VS_SYNC_TRAILER_LEN	16
-/* The longest control message but DELETE, which fills what sync_maxlen allows */
+/* The longest control message but DELETE, which is as long as sync_maxlen */
 #define IP_VS_SYNC_CONTROL_MAX	(8 + IP_VS_SYNC_RANGES_MAX * 8 + \
 				 IP_VS_SYNC_TRAILER_LEN)
 /* As the progress of a pass: there has been none */

@@ -121,7 +121,7 @@ enum ip_vs_sync_tx_count {
  * @IP_VS_SYNC_RX_LATE:		messages overtaken by later ones
  * @IP_VS_SYNC_RX_AGAIN:	messages that had come before, not applied
  * @IP_VS_SYNC_RX_REPAIRED:	lost messages that were made up for
- * @IP_VS_SYNC_RX_RESTARTS:	times the whole table had to be asked for because
+ * @IP_VS_SYNC_RX_RESTARTS:	times the whole table had to be asked for, as
  *				what was lost could not be told again
  * @IP_VS_SYNC_RX_DELETED:	connections dropped because the master said so
  * @IP_VS_SYNC_RX_ASKED:	requests sent to masters
@@ -194,7 +194,7 @@ enum ip_vs_sync_doze {
 #define IP_VS_SYNC_KEPT		256
 
 /**
- * struct ip_vs_sync_stream - what makes the messages of a master thread complete
+ * struct ip_vs_sync_stream - what makes messages of a master thread complete
  * @history:	what was in which message
  * @instance:	number of the master daemon, the same for all its threads; 0 if
  *		messages are not numbered
@@ -586,6 +586,7 @@ int ip_vs_sync_stats_init(struct netns_ipvs *ipvs);
 void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs);
 void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats);
 void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats);
+bool ip_vs_sync_is_reason(int state, enum ip_vs_sync_reject why);
 
 /* ip_vs_sync_ready.c */
 void ip_vs_sync_ready(struct ip_vs_sync_backup *b, struct ip_vs_sync_ready *r);

@@ -124,15 +124,21 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 	return 0;
 }
 
-static int put_reasons(struct sk_buff *skb, const unsigned long *counts)
+static int put_reasons(struct sk_buff *skb, int state,
+		       const unsigned long *counts)
 {
-	u64 rejects[IP_VS_SYNC_REJECTS - 1];
 	enum ip_vs_sync_reject why;
+	struct nlattr *nest;
 
+	nest = nla_nest_start(skb, IP_VS_SYNC_A_THREAD_REJECTS);
+	if (!nest)
+		return -EMSGSIZE;
 	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-		rejects[why - 1] = READ_ONCE(counts[why]);
-	return put_stats(skb, IP_VS_SYNC_A_THREAD_REJECTS, rejects,
-			 IP_VS_SYNC_REJECTS - 1);
+		if (ip_vs_sync_is_reason(state, why) &&
+		    put_uint(skb, why, READ_ONCE(counts[why])))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
 }
 
 static int put_master_thread(struct sk_buff *skb,
@@ -147,7 +153,7 @@ static int put_master_thread(struct sk_buff *skb,
 	    put_stats(skb, IP_VS_SYNC_A_THREAD_MASTER, stats,
 		      IP_VS_SYNC_TX_STATS))
 		return -EMSGSIZE;
-	return put_reasons(skb, tx->refused);
+	return put_reasons(skb, IP_VS_STATE_MASTER, tx->refused);
 }
 
 static int put_backup_thread(struct sk_buff *skb,
@@ -162,7 +168,7 @@ static int put_backup_thread(struct sk_buff *skb,
 	    put_stats(skb, IP_VS_SYNC_A_THREAD_BACKUP, stats,
 		      IP_VS_SYNC_RX_STATS))
 		return -EMSGSIZE;
-	return put_reasons(skb, rx->rejects);
+	return put_reasons(skb, IP_VS_STATE_BACKUP, rx->rejects);
 }
 
 /* The threads of the master, then those of the backup, as one array.

@@ -220,10 +220,10 @@ bool ip_vs_sync_reply_due(const struct ip_vs_sync_view *v, unsigned long *next)
  * @v:		the connection; its counts of packets do not matter
  * @next:	when due: what to exchange for @v->sync_time
  *
- * True of a connection that has been silent for long: no packet has announced
- * it. True once the lease has passed since an announcement that later packets have
- * outlived, so that a backup that heard of none of them would forget the
- * connection first. True also for a turn that could not be announced when the
+ * True of a connection that is old and that no packet has announced. True once
+ * the lease has passed since an announcement that later packets have outlived,
+ * so that a backup that heard of none of them would forget the connection
+ * first. True also for a turn that could not be announced when the
  * last packet came, on an overloaded link, and when the timer of what controls
  * others is about to be put off.
  *

@@ -495,7 +495,7 @@ int ip_vs_sync_rx_thread(void *data)
 		if (len >= 0) {
 			rx_message(rx, len, &from);
 			cond_resched();
-			if (jiffies == polled)
+			if (time_before_eq(jiffies, polled))
 				continue;
 		}
 		polled = jiffies;
@@ -505,7 +505,7 @@ int ip_vs_sync_rx_thread(void *data)
 		/* An error may have eaten the wake-up of a datagram */
 		if (len != -EAGAIN) {
 			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
-			timeout = min(timeout, (long)RETRY_DELAY);
+			timeout = min_t(long, timeout, RETRY_DELAY);
 		}
 		wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
 		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_WAKEUPS], 1);

@@ -76,6 +76,36 @@ void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats)
 					   READ_ONCE(rx->last_message));
 }
 
+/**
+ * ip_vs_sync_is_reason() - can a daemon refuse something for this reason?
+ * @state:	%IP_VS_STATE_MASTER, of requests, or %IP_VS_STATE_BACKUP, of
+ *		messages and records
+ * @why:	the reason
+ *
+ * Context: any.
+ * Return: true if it can.
+ */
+bool ip_vs_sync_is_reason(int state, enum ip_vs_sync_reject why)
+{
+	bool master = state == IP_VS_STATE_MASTER;
+
+	switch (why) {
+	case IP_VS_SYNC_R_SIZE:
+	case IP_VS_SYNC_R_VERSION:
+	case IP_VS_SYNC_R_SYNCID:
+	case IP_VS_SYNC_R_KIND:
+	case IP_VS_SYNC_R_TRAILER:
+	case IP_VS_SYNC_R_BODY:
+		return true;
+	case IP_VS_SYNC_R_INSTANCE:
+	case IP_VS_SYNC_R_FAR:
+	case IP_VS_SYNC_R_UNSENT:
+		return master;
+	default:
+		return !master;
+	}
+}
+
 #ifdef CONFIG_PROC_FS
 
 static const char * const tx_names[IP_VS_SYNC_TX_STATS] = {
@@ -125,41 +155,14 @@ static const char * const rx_names[IP_VS_SYNC_RX_STATS] = {
 	[IP_VS_SYNC_RX_SINCE]		= "since_message_ms",
 };
 
-/* Reasons of a master not to answer a request */
-static bool is_refusal(enum ip_vs_sync_reject why)
-{
-	switch (why) {
-	case IP_VS_SYNC_R_SIZE:
-	case IP_VS_SYNC_R_VERSION:
-	case IP_VS_SYNC_R_SYNCID:
-	case IP_VS_SYNC_R_KIND:
-	case IP_VS_SYNC_R_TRAILER:
-	case IP_VS_SYNC_R_BODY:
-	case IP_VS_SYNC_R_INSTANCE:
-	case IP_VS_SYNC_R_FAR:
-	case IP_VS_SYNC_R_UNSENT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Reasons of a backup not to use a message or a record */
-static bool is_reject(enum ip_vs_sync_reject why)
-{
-	return why != IP_VS_SYNC_R_FAR && why != IP_VS_SYNC_R_UNSENT &&
-	       why != IP_VS_SYNC_R_INSTANCE;
-}
-
 static void show_reasons(struct seq_file *seq, const char *role,
-			 unsigned int id, const char *what,
-			 const unsigned long *counts,
-			 bool (*has)(enum ip_vs_sync_reject why))
+			 unsigned int id, const char *what, int state,
+			 const unsigned long *counts)
 {
 	enum ip_vs_sync_reject why;
 
 	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-		if (has(why))
+		if (ip_vs_sync_is_reason(state, why))
 			seq_printf(seq, "%s.%u.%s_%s %lu\n", role, id, what,
 				   ip_vs_sync_reject_name(why),
 				   READ_ONCE(counts[why]));
@@ -192,8 +195,8 @@ static void show_master(struct seq_file *seq,
 		ip_vs_sync_tx_stats(&m->tx[id], stats);
 		show_stats(seq, "master", id, tx_names, stats,
 			   IP_VS_SYNC_TX_STATS);
-		show_reasons(seq, "master", id, "refused", m->tx[id].refused,
-			     is_refusal);
+		show_reasons(seq, "master", id, "refused", IP_VS_STATE_MASTER,
+			     m->tx[id].refused);
 	}
 }
 
@@ -207,8 +210,8 @@ static void show_backup(struct seq_file *seq,
 		ip_vs_sync_rx_stats(&b->rx[id], stats);
 		show_stats(seq, "backup", id, rx_names, stats,
 			   IP_VS_SYNC_RX_STATS);
-		show_reasons(seq, "backup", id, "reject", b->rx[id].rejects,
-			     is_reject);
+		show_reasons(seq, "backup", id, "reject", IP_VS_STATE_BACKUP,
+			     b->rx[id].rejects);
 	}
 }
 

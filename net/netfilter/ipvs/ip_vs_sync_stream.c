@@ -331,6 +331,7 @@ static void say_hello(struct ip_vs_sync_tx *tx,
 		.interval	= HELLO_INTERVAL,
 	};
 
+	/* Pairs with pass_start(): no progress of an earlier pass */
 	h.pass = smp_load_acquire(&s->pass);
 	h.progress = READ_ONCE(s->progress);
 	if (h.progress < IP_VS_SYNC_PASS_DONE)

@@ -490,7 +490,7 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 	atomic_set(&cp->sync.bits, 0);
 }
 
-/* Would a backup that was told of the connection keep it now that it is gone? */
+/* Would a backup that was told of the connection keep it now, for long? */
 static bool died_early(const struct ip_vs_conn *cp)
 {
 	return (long)(READ_ONCE(cp->sync.until) - jiffies) > DELETE_SLACK;
@@ -1167,7 +1167,8 @@ static void tx_bury(struct ip_vs_sync_tx *tx)
 	while (s->graves && ip_vs_sync_tokens(tx) > 0) {
 		cp = node_conn(s->graves);
 		conn_key(cp, &key);
-		if (!has_successor(cp) && !ip_vs_sync_delete_add(&tx->w, &key)) {
+		if (!has_successor(cp) &&
+		    !ip_vs_sync_delete_add(&tx->w, &key)) {
 			tx_send_delete(tx, &t);
 			t.seq = s->history.next;
 			ip_vs_sync_delete_open(&tx->w, tx->w.syncid, t.seq);

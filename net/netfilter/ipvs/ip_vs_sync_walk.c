@@ -162,6 +162,7 @@ static bool all_told(struct ip_vs_sync_walk *walk)
 	unsigned int id;
 
 	for (id = 0; id < m->threads; id++)
+		/* Pairs with the thread: it writes progress no more */
 		if (smp_load_acquire(&m->tx[id].stream.passes) != walk->passes)
 			return false;
 	return true;
@@ -237,6 +238,7 @@ void ip_vs_sync_walk_slow(struct ip_vs_sync_walk *walk)
  */
 unsigned int ip_vs_sync_walk_passes(const struct ip_vs_sync_walk *walk)
 {
+	/* Pairs with pass_end(): all marks are seen */
 	return smp_load_acquire(&walk->passes);
 }
 
@@ -258,8 +260,7 @@ void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,
 
 /**
  * ip_vs_sync_walk_stop() - stop the walk of a master
- * @walk:	a started one; its threads may still run, but no backup's request
- *		is answered any more
+ * @walk:	a started one; a thread that still runs may start it again
  *
  * Context: process, may sleep.
  */
