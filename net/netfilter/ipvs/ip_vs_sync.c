@@ -197,10 +197,11 @@ static int master_start(struct netns_ipvs *ipvs,
 			return ret;
 		}
 	}
+	/* Before the threads: a backup may ask one of them for a pass */
+	ip_vs_sync_walk_start(&m->walk, ipvs);
 	for (id = 0; id < threads; id++)
 		wake_up_process(m->tx[id].task);
 	rcu_assign_pointer(ipvs->sync.master, m);
-	ip_vs_sync_walk_start(&m->walk, ipvs);
 	return 0;
 }
 
