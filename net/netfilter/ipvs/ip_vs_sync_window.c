@@ -13,7 +13,7 @@
 #include "ip_vs_sync_window.h"
 
 /* Before a gap is asked for again, in jiffies: at first and at most */
-#define ASK_AGAIN_MIN		(HZ / 20 ? HZ / 20 : 1)
+#define ASK_AGAIN_MIN		(HZ / 20 ? HZ / 20 : 1UL)
 #define ASK_AGAIN_MAX		HZ
 
 /**
