@@ -178,6 +178,7 @@ static const struct bound_row {
 	{ "a record forgets one message", { 5, 5, 6 }, 3, 5, 1 },
 	{ "a record more forgets two", { 5, 5, 6 }, 3, 6, 2 },
 	{ "all but one at hand", { 5, 5, 6 }, 3, 16, 3 },
+	{ "more than all at hand", { 5, 5, 6 }, 3, 40, 3 },
 	{ "full of one", { 16, 16 }, 2, 0, 1 },
 	{ "empty ones go with those before", { 8, 0, 0, 8, 1 }, 5, 0, 1 },
 	{ "empty ones stay", { 8, 0, 0, 8, 8 }, 5, 0, 1 },
