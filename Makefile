@@ -11,9 +11,13 @@ bases = $(shell sed -n 's/^linux-source-\([^ ]*\).*/\1/p' $(assemble)/packages)
 
 assemble := tools/assemble
 package := tools/package
+debian_kver := $(if $(filter file,$(origin KVER)),\
+	       $$($(assemble)/image which),$(KVER))
 uml := $(CURDIR)/build/uml-$(BASE)
 qemu := $(CURDIR)/build/qemu-$(BASE)
 selftests := python3 tools/testing/selftests/net/ipvs_sync/run
+# Selftests that need no time travel
+real_time := hostile lifecycle listing netlink takeover tracepoints
 tool := $(CURDIR)/build/ipvs-sync
 tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
 
@@ -34,6 +38,8 @@ help:
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
 	@echo '                   time travel'
+	@echo 'make qemu-test     selftests that need no time travel in Debian'"'"'s own'
+	@echo '                   kernel, by QEMU with two CPUs and our modules'
 	@echo 'make stress        TIME=120 seconds of everything at once on two CPUs, by'
 	@echo '                   QEMU: in a kernel with KASAN, lockdep and kmemleak, and'
 	@echo '                   in one with KCSAN'
@@ -79,8 +85,7 @@ test-debug: kernel
 	@$(assemble)/install guest
 	@$(assemble)/kernel debug
 	@KERNEL=$(uml)-debug/linux DATAGRAMS=$(or $(DATAGRAMS),1000000) \
-		$(selftests) -t 7200 hostile lifecycle listing netlink \
-		takeover tracepoints kunit
+		$(selftests) -t 7200 $(real_time) kunit
 
 # Two CPUs emulated, in a kernel that is slow by itself: patience.
 stress: tree
@@ -93,6 +98,18 @@ stress: tree
 		$(selftests) -t $$(($(or $(TIME),120) * 3 + 1200)) \
 			-o build/stress-$$kernel stress || exit; \
 	done
+
+# Debian's own kernel, unless KVER says which
+qemu-test: tree
+	@$(assemble)/install guest qemu modules
+	@kver=$(debian_kver) && \
+		$(assemble)/install linux-headers-$$kver && \
+		$(assemble)/image $$kver && \
+		$(MAKE) --no-print-directory modules KVER=$$kver && \
+		INSTALL_MOD_PATH=$(CURDIR)/build/image-$$kver \
+			$(package)/modules install $$kver && \
+		KERNEL=build/image-$$kver/vmlinuz $(selftests) -t 3600 \
+			-o build/qemu-test-$(BASE) $(real_time)
 
 fuzz: tree
 	@$(assemble)/install fuzz
@@ -156,15 +173,15 @@ series: tree
 	@$(assemble)/patches
 
 clean:
-	rm -rf build/uml-* build/qemu-* build/stress-* build/linux-*/uml* \
-		build/linux-*/qemu-* build/linux-*-stock build/edited-* \
+	rm -rf build/uml-* build/qemu-* build/stress-* build/image-* \
+		build/linux-*/uml* build/linux-*/qemu-* \
+		build/linux-*-stock build/edited-* \
 		build/modules-* build/deb* build/*.deb build/series \
 		build/demo build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug stress test-tool fuzz tool lint \
-	drift tree kernel stock-kernel modules modules_install \
-	modules_uninstall \
-	deb test-deb series clean distclean
+.PHONY: help demo experiment test test-debug qemu-test stress test-tool fuzz \
+	tool lint tree kernel stock-kernel modules modules_install \
+	modules_uninstall deb test-deb series clean distclean
