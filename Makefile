@@ -4,8 +4,20 @@
 BASE ?= 6.12
 export BASE
 
+KVER ?= $(shell uname -r)
+
+# All bases, for the package
+bases = $(shell sed -n 's/^linux-source-\([^ ]*\).*/\1/p' $(assemble)/packages)
+
 assemble := tools/assemble
+package := tools/package
+debian_kver := $(if $(filter file,$(origin KVER)),\
+	       $$($(assemble)/image which),$(KVER))
 uml := $(CURDIR)/build/uml-$(BASE)
+qemu := $(CURDIR)/build/qemu-$(BASE)
+selftests := python3 tools/testing/selftests/net/ipvs_sync/run
+# Selftests that need no time travel
+real_time := hostile lifecycle listing netlink takeover tracepoints
 tool := $(CURDIR)/build/ipvs-sync
 tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
 
@@ -26,19 +38,36 @@ help:
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
 	@echo '                   time travel'
+	@echo 'make qemu-test     selftests that need no time travel in Debian'"'"'s own'
+	@echo '                   kernel, by QEMU with two CPUs and our modules'
+	@echo 'make stress        TIME=120 seconds of everything at once on two CPUs, by'
+	@echo '                   QEMU: in a kernel with KASAN, lockdep and kmemleak, and'
+	@echo '                   in one with KCSAN'
 	@echo 'make test-tool     tests of ipvs-sync, the tool'
 	@echo 'make fuzz          fuzz the wire format for TIME=60 seconds'
-	@echo 'make lint          all that checks sources'
+	@echo 'make lint          all that checks sources; CHECKS=builds for those checks'
+	@echo '                   only whose result depends on the base'
+	@echo 'make drift         what is new in base files that are replaced or edited'
+	@echo '                   here, since the version that was reviewed'
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
 	@echo 'make kernel        build build/uml-$(BASE)/linux from it'
 	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
 	@echo 'make tool          build build/ipvs-sync/ipvs-sync, which shows messages and'
 	@echo '                   counters: build/ipvs-sync/ipvs-sync -h'
+	@echo 'make modules       build the IPVS modules for the kernel KVER, whose headers'
+	@echo '                   are installed; make modules_install puts them in front'
+	@echo '                   of its own, make modules_uninstall takes them away'
+	@echo 'make deb           build build/ipvs-sync-dkms_VERSION_all.deb, which builds'
+	@echo '                   them on a director, for each kernel that is installed'
+	@echo 'make test-deb      test it in a fresh Debian 12 with kernels of BASE; as root'
 	@echo 'make series        write the patches for git am into build/series'
 	@echo 'make clean         remove what was built, but for the tree'
 	@echo 'make distclean     remove build/'
 	@echo
-	@echo 'BASE=6.12 is the kernel version to build on.'
+	@echo 'All but clean and distclean are for BASE=6.12 or, where that is said,'
+	@echo "BASE=6.1: the version of Debian's linux-source to build on."
+	@echo 'KVER=... is a kernel as "uname -r" says it, the running one if not'
+	@echo 'given.'
 
 demo: kernel $(if $(compare),stock-kernel)
 	@$(assemble)/install guest
@@ -50,14 +79,37 @@ experiment: kernel stock-kernel
 
 test: kernel stock-kernel
 	@$(assemble)/install guest
-	@KERNEL=$(GUEST_KERNEL) python3 tools/testing/selftests/net/ipvs_sync/run
+	@KERNEL=$(GUEST_KERNEL) $(selftests)
 
 test-debug: kernel
 	@$(assemble)/install guest
 	@$(assemble)/kernel debug
 	@KERNEL=$(uml)-debug/linux DATAGRAMS=$(or $(DATAGRAMS),1000000) \
-		python3 tools/testing/selftests/net/ipvs_sync/run -t 7200 \
-		hostile lifecycle listing netlink takeover tracepoints kunit
+		$(selftests) -t 7200 $(real_time) kunit
+
+# Two CPUs emulated, in a kernel that is slow by itself: patience.
+stress: tree
+	@$(assemble)/install kernel guest qemu
+	@$(assemble)/kernel qemu-debug
+	@$(assemble)/kernel qemu-kcsan
+	@for kernel in debug kcsan; do \
+		KERNEL=$(qemu)-$$kernel/arch/x86/boot/bzImage \
+		SECONDS_OF_STRESS=$(or $(TIME),120) \
+		$(selftests) -t $$(($(or $(TIME),120) * 3 + 1200)) \
+			-o build/stress-$$kernel stress || exit; \
+	done
+
+# Debian's own kernel, unless KVER says which
+qemu-test: tree
+	@$(assemble)/install guest qemu modules
+	@kver=$(debian_kver) && \
+		$(assemble)/install linux-headers-$$kver && \
+		$(assemble)/image $$kver && \
+		$(MAKE) --no-print-directory modules KVER=$$kver && \
+		INSTALL_MOD_PATH=$(CURDIR)/build/image-$$kver \
+			$(package)/modules install $$kver && \
+		KERNEL=build/image-$$kver/vmlinuz $(selftests) -t 3600 \
+			-o build/qemu-test-$(BASE) $(real_time)
 
 fuzz: tree
 	@$(assemble)/install fuzz
@@ -75,7 +127,11 @@ tool: tree
 
 lint: tree
 	@$(assemble)/install kernel lint
-	@$(assemble)/lint
+	@$(assemble)/lint $(CHECKS)
+
+drift:
+	@$(assemble)/install tree
+	@$(assemble)/drift
 
 tree:
 	@$(assemble)/install tree
@@ -90,16 +146,42 @@ kernel: tree
 stock-kernel: kernel
 	@$(assemble)/kernel stock
 
+modules:
+	@$(assemble)/install modules
+	@base=$$($(package)/modules base $(KVER)) && export BASE=$$base && \
+		$(MAKE) --no-print-directory BASE=$$base tree && \
+		$(package)/modules build $(KVER)
+
+modules_install:
+	@$(package)/modules install $(KVER)
+
+modules_uninstall:
+	@$(package)/modules uninstall $(KVER)
+
+deb:
+	@$(assemble)/install deb
+	@for base in $(bases); do \
+		$(MAKE) --no-print-directory BASE=$$base tree || exit; \
+	done
+	@$(package)/deb $(bases)
+
+test-deb: deb
+	@$(assemble)/install test-deb
+	@$(package)/test build/ipvs-sync-dkms_*_all.deb
+
 series: tree
 	@$(assemble)/patches
 
 clean:
-	rm -rf build/uml-* build/linux-*/uml* build/linux-*-stock \
-		build/edited-* build/series build/demo build/guest \
-		build/ipvs-sync
+	rm -rf build/uml-* build/qemu-* build/stress-* build/image-* \
+		build/linux-*/uml* build/linux-*/qemu-* \
+		build/linux-*-stock build/edited-* \
+		build/modules-* build/deb* build/*.deb build/series \
+		build/demo build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug test-tool fuzz tool lint tree \
-	kernel stock-kernel series clean distclean
+.PHONY: help demo experiment test test-debug qemu-test stress test-tool fuzz \
+	tool lint tree kernel stock-kernel modules modules_install \
+	modules_uninstall deb test-deb series clean distclean

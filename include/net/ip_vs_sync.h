@@ -22,6 +22,7 @@ struct ip_vs_conn;
 struct ip_vs_dest;
 struct ip_vs_sync_master;
 struct ip_vs_sync_backup;
+struct ip_vs_sync_held;
 struct ipvs_sync_daemon_cfg;
 struct netns_ipvs;
 struct seq_file;
@@ -35,6 +36,8 @@ struct seq_file;
  * @node:	link in a pending list while %IP_VS_SYNC_PENDING is set
  * @bits:	%IP_VS_SYNC_PENDING, %IP_VS_SYNC_DEAD, %IP_VS_SYNC_LEFT
  * @pkts:	count of packets at the last announcement
+ * @by:		who told it last, see %IP_VS_SYNC_BY_NOBODY
+ * @seq:	number of the message that told it
  * @state:	state last announced by this director, %IP_VS_SYNC_NEVER before
  *		the first announcement
  */
@@ -44,6 +47,8 @@ struct ip_vs_sync_conn {
 	struct llist_node	node;
 	atomic_t		bits;
 	u32			pkts;
+	u32			by;
+	u32			seq;
 	u16			state;
 };
 
@@ -59,6 +64,11 @@ struct ip_vs_sync_conn {
  * @refresh_period:	jiffies between announcements of an unchanged
  *			connection, 0 to count packets instead
  * @retries:		repeats within a refresh period, 0 to 3
+ * @repair:		records that each thread of a master remembers to tell
+ *			again, 0 not to number messages
+ * @pace:		connections a second that a pass tells, or a repair
+ * @silent:		jiffies after which a connection is announced that no
+ *			packet has announced, 0 for never
  */
 struct ip_vs_sync_knobs {
 	int			version;
@@ -69,6 +79,9 @@ struct ip_vs_sync_knobs {
 	int			threshold[2];
 	unsigned int		refresh_period;
 	int			retries;
+	int			repair;
+	int			pace;
+	unsigned int		silent;
 };
 
 /**
@@ -83,6 +96,9 @@ struct ip_vs_sync_knobs {
  * @bound_late:	connections that came by sync before their server
  * @lost_at_stop: records lost because a master stopped while its socket would
  *		not take them
+ * @masters:	masters ever started
+ * @held:	who has told what is held here; there from the first start of a
+ *		backup on
  * @sysctl_hdr:	the registered table
  * @sysctl_tbl:	this namespace's own copy of the table
  */
@@ -94,6 +110,8 @@ struct ip_vs_sync_net {
 	struct mutex			mutex;	/* start and stop */
 	atomic_long_t			bound_late;
 	atomic_long_t			lost_at_stop;
+	u32				masters;
+	struct ip_vs_sync_held		*held;
 	struct ctl_table_header		*sysctl_hdr;
 	struct ctl_table		*sysctl_tbl;
 };
@@ -119,6 +137,7 @@ void ip_vs_conn_list_stop(struct seq_file *seq, void *v);
 
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;
+unsigned int ip_vs_conn_hashkey_conn(const struct ip_vs_conn *cp);
 void ip_vs_conn_rcu_free(struct rcu_head *head);
 
 /* called by ip_vs_ctl.c */

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run scripts inside User-mode Linux guests.
+"""Run scripts inside guests: User-mode Linux, or a PC made by QEMU.
 
-A guest is a UML kernel whose root is the host's file system, read-only, so
-the host's own programs run in it.  Neither root nor KVM is needed; but host
-files are read with the rights of the user who starts the guest.
+The root of a guest is the host's file system, read-only, so the host's own
+programs run in it.  Neither root nor KVM is needed; but host files are read
+with the rights of the user who starts the guest.  Which of the two it is
+follows from the kernel: a bzImage is for QEMU, which has several CPUs and is
+slow where there is no KVM.
 
 One guest, from a shell (see `guest run --help`):
 
@@ -59,6 +61,8 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 
+QEMU = 'qemu-system-x86_64'
+
 # A console line that fits one of these fails the run.
 FAULTS = re.compile('|'.join((
     r'Kernel panic',
@@ -91,10 +95,25 @@ def default_kernel():
                           os.path.join(TOP, 'build/uml-6.12/linux'))
 
 
+def is_pc_kernel(path):
+    """Is it a bzImage?  Its setup header says so."""
+    with open(path, 'rb') as f:
+        f.seek(0x202)
+        return f.read(4) == b'HdrS'
+
+
 def check_kernel(path):
-    if not os.access(path, os.X_OK):
+    if not os.path.isfile(path) or \
+            not (os.access(path, os.X_OK) or is_pc_kernel(path)):
         raise GuestError(f'{path}: no kernel there; build it with '
                          '`make kernel`, or `make stock-kernel`')
+
+
+def check_qemu(nics):
+    if not shutil.which(QEMU):
+        raise GuestError(f'no {QEMU}; Debian has it in qemu-system-x86')
+    if nics:
+        raise GuestError('only a guest of User-mode Linux has cables')
 
 
 class Link:
@@ -182,10 +201,12 @@ class Guest:
     name     its host name; also tells guests apart in messages
     script   what to run, with args; relative to the current directory
     results  directory for what it leaves; made if it is not there
-    kernel   the UML binary
+    kernel   the UML binary, or a bzImage; beside that there may be initrd,
+             by which it finds its root, and lib/modules
     mem      its memory, as the kernel's mem= takes it
+    cpus     how many, of a bzImage
     append   further kernel arguments, a string
-    nics     ends of Links: vec0, vec1...
+    nics     ends of Links: vec0, vec1...; UML only
     env      more environment for the script, a dict
     stdin    whether the script's input is what send() sends, else nothing.
              Not with time travel: there the clock does not wait for input.
@@ -194,14 +215,15 @@ class Guest:
     """
 
     def __init__(self, name, script, args=(), *, results, kernel=None,
-                 mem='256M', append='', nics=(), env=None, stdin=False,
-                 on_line=None, allow=None):
+                 mem='256M', cpus=2, append='', nics=(), env=None,
+                 stdin=False, on_line=None, allow=None):
         self.name = name
         self.script = _no_blanks(os.path.abspath(script))
         self.args = list(args)
         self.results = _no_blanks(os.path.abspath(results))
         self.kernel = os.path.abspath(kernel or default_kernel())
         self.mem = mem
+        self.cpus = cpus
         self.append = append
         self.nics = list(nics)
         self.env = dict(env or {})
@@ -233,6 +255,9 @@ class Guest:
     def start(self):
         """Boot.  Returns at once."""
         check_kernel(self.kernel)
+        pc = is_pc_kernel(self.kernel)
+        if pc:
+            check_qemu(self.nics)
         if not os.access(self.script, os.X_OK):
             raise GuestError(f'{self.script}: not there or not executable')
         try:
@@ -244,7 +269,7 @@ class Guest:
         except OSError as e:
             raise GuestError(f'{self.results}: {e.strerror}') from e
         self._tmp = tempfile.mkdtemp(prefix='guest.', dir='/tmp')
-        self._write_job()
+        self._write_job(pc)
         self._sock, theirs = socket.socketpair()
         for nic in self.nics:
             _Sink.plug(nic)
@@ -253,7 +278,8 @@ class Guest:
             # they are killed as one group.  pdeathsig, so that none is
             # left over should the runner be killed.
             self._proc = subprocess.Popen(
-                ['setpriv', '--pdeathsig', 'KILL'] + self._argv(theirs),
+                ['setpriv', '--pdeathsig', 'KILL'] +
+                (self._qemu_argv if pc else self._uml_argv)(theirs.fileno()),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={'PATH': os.environ.get('PATH', os.defpath),
                      'HOME': self._tmp},
@@ -268,26 +294,61 @@ class Guest:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def _write_job(self):
+    def _write_job(self, pc):
         """The shell script that tells the guest's init what to do."""
         dirname, base = os.path.split(self.script)
         env = dict(self.env, TOP=TOP, RESULTS=self.results,
-                   GUEST_NAME=self.name)
+                   GUEST_NAME=self.name,
+                   MODULES=self._beside('lib/modules') if pc else '')
         command = shlex.join(['./' + base] + self.args)
-        how = '<>/dev/tty1 >&0' if self.stdin else '</dev/null >/dev/tty1'
+        tty = '/dev/ttyS1' if pc else '/dev/tty1'
+        how = f'<>{tty} >&0' if self.stdin else f'</dev/null >{tty}'
+        mount = '-t 9p -o trans=virtio results' if pc else \
+            f'-t hostfs -o {shlex.quote(self.results)} none'
         with open(os.path.join(self._tmp, 'job'), 'w') as f:
             for k, v in env.items():
                 f.write(f'export {k}={shlex.quote(v)}\n')
             f.write(f'DIR={shlex.quote(dirname)}\n'
+                    f'TTY={tty}\n'
+                    f'mount_results() {{ mount {mount} "$RESULTS"; }}\n'
                     f'job() {{ cd "$DIR" && '
                     f'exec setsid -w {command} {how} 2>&1; }}\n')
 
-    def _argv(self, tty):
-        fd = tty.fileno()
+    def _init(self):
+        """What the kernel is to start, and where that finds its job."""
+        return [f'init={_no_blanks(HERE)}/init',
+                f'guest_job={self._tmp}/job']
+
+    def _qemu_argv(self, fd):
+        kvm = os.access('/dev/kvm', os.R_OK | os.W_OK)
+        share = 'security_model=none,multidevs=remap'
+        append = ['root=/dev/root', 'rootfstype=9p', 'ro',
+                  'rootflags=trans=virtio,cache=loose,msize=262144',
+                  'console=ttyS0', 'panic=-1'] + self._init() + \
+            shlex.split(self.append)
+        argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
+                '-no-reboot', '-m', self.mem, '-smp', str(self.cpus),
+                '-accel', 'kvm' if kvm else 'tcg,thread=multi',
+                '-cpu', 'max',
+                '-kernel', self.kernel, '-append', ' '.join(append),
+                '-virtfs', f'local,id=root,path=/,mount_tag=/dev/root,{share},'
+                'readonly=on',
+                '-virtfs', f'local,path={self.results},mount_tag=results,'
+                f'{share}',
+                '-serial', 'stdio',
+                '-chardev', f'socket,id=output,fd={fd}',
+                '-serial', 'chardev:output']
+        initrd = self._beside('initrd')
+        return argv + (['-initrd', initrd] if initrd else [])
+
+    def _beside(self, name):
+        """What goes with the kernel, or ''."""
+        path = os.path.join(os.path.dirname(self.kernel), name)
+        return _no_blanks(path) if os.path.exists(path) else ''
+
+    def _uml_argv(self, fd):
         argv = [self.kernel, f'mem={self.mem}', 'root=/dev/root',
-                'rootfstype=hostfs', 'rootflags=/', 'ro',
-                f'init={_no_blanks(HERE)}/init',
-                f'guest_job={self._tmp}/job',
+                'rootfstype=hostfs', 'rootflags=/', 'ro', *self._init(),
                 f'uml_dir={self._tmp}/', f'umid={self.name}',
                 'con=null', 'con0=null,fd:1',
                 f'con1=fd:{fd}' if self.stdin else f'con1=null,fd:{fd}']

@@ -6,6 +6,13 @@
 -static
  struct hlist_head *ip_vs_conn_tab;
 
+// A master remembers where in the table it found what it told.
+@hash_offered@
+identifier cp;
+@@
+-static
+ unsigned int ip_vs_conn_hashkey_conn(const struct ip_vs_conn *cp) { ... }
+
 @state_init@
 expression cp;
 @@

@@ -34,12 +34,12 @@ expression cp, skb, pd, len;
  ip_vs_set_state(cp, IP_VS_DIR_OUTPUT, skb, pd, len);
 +ip_vs_sync_reply(cp);
 
-// In the reverse order of ip_vs_sync_net_init().
+// Connections refer to what sync holds until they are gone.
 @net_exit@
 expression ipvs;
 @@
-+ip_vs_sync_net_exit(ipvs);
  ip_vs_conn_net_cleanup(ipvs);
++ip_vs_sync_net_exit(ipvs);
  ip_vs_app_net_cleanup(ipvs);
 
 // Last in, first out: with it, user space sees namespaces that are set up.

@@ -6,13 +6,19 @@
  *
  *	this file		start and stop of daemons; life of a namespace
  *	ip_vs_sync_tx.c		the master: marks connections, sends them
- *	ip_vs_sync_walk.c	the master's slow walk over the table
+ *	ip_vs_sync_walk.c	the master's walk over the table
+ *	ip_vs_sync_stream.c	the master answers backups that miss something
+ *	ip_vs_sync_history.c	what it remembers for that; pure
  *	ip_vs_sync_rx.c		the backup: receives, applies
+ *	ip_vs_sync_peer.c	the masters it hears, what it misses of theirs
+ *	ip_vs_sync_window.c	which messages have come; pure
  *	ip_vs_sync_proto.c	the wire format; pure
+ *	ip_vs_sync_control.c	that of trailers and control messages; pure
  *	ip_vs_sync_policy.c	when a connection is due; pure
  *	ip_vs_sync_sock.c	sockets
  *	ip_vs_sync_sysctl.c	the knobs, net.ipv4.vs.sync_*
  *	ip_vs_sync_stats.c	the counters, /proc/net/ip_vs_sync
+ *	ip_vs_sync_ready.c	can a backup take over?
  *	ip_vs_sync_netlink.c	the same over generic netlink, and what changes
  *	ip_vs_sync_trace.c	tracepoints
  *	tests/			KUnit tests of the pure rooms
@@ -29,6 +35,7 @@
 #include <linux/kthread.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <net/ip.h>
 #include <net/sock.h>
@@ -95,6 +102,9 @@ static void master_free(struct ip_vs_sync_master *m)
 
 	for (id = 0; id < m->threads; id++)
 		stop_thread(m->tx[id].task);
+	/* A thread may have asked for a pass until it stopped */
+	if (m->walk.ipvs)
+		ip_vs_sync_walk_stop(&m->walk);
 	for (id = 0; id < m->threads; id++) {
 		if (m->tx[id].sock)
 			sock_release(m->tx[id].sock);
@@ -119,17 +129,21 @@ static void backup_free(struct ip_vs_sync_backup *b)
 
 static int master_thread_init(struct netns_ipvs *ipvs,
 			      struct ip_vs_sync_master *m,
-			      struct net_device *dev, int id)
+			      struct net_device *dev, int id, u32 instance,
+			      u32 by)
 {
 	int buf_size = READ_ONCE(ipvs->sync.knobs.sock_size);
 	struct ip_vs_sync_tx *tx = &m->tx[id];
 	int ret;
 
 	tx->ipvs = ipvs;
+	tx->master = m;
 	tx->id = id;
 	tx->ifindex = dev->ifindex;
+	tx->group_len = ip_vs_sync_group_addr(&m->cfg, id, &tx->group);
 	ret = ip_vs_sync_tx_init(tx, m->cfg.sync_maxlen, m->cfg.syncid) ?:
-	      ip_vs_sync_tx_sock(ipvs->net, &m->cfg, dev, id, buf_size,
+	      ip_vs_sync_stream_init(tx, instance, by, m->cfg.mcast_ttl) ?:
+	      ip_vs_sync_tx_sock(ipvs->net, &m->cfg, dev, buf_size,
 				 &tx->sock);
 	if (ret)
 		return ret;
@@ -163,6 +177,7 @@ static int master_start(struct netns_ipvs *ipvs,
 			struct net_device *dev, unsigned int threads)
 {
 	struct ip_vs_sync_master *m;
+	u32 instance, by;
 	unsigned int id;
 	int ret;
 
@@ -171,17 +186,22 @@ static int master_start(struct netns_ipvs *ipvs,
 		return -ENOMEM;
 	m->cfg = *c;
 	m->threads = threads;
+	by = IP_VS_SYNC_BY_MASTER | ++ipvs->sync.masters;
+	do
+		instance = get_random_u32();
+	while (!instance);
 	for (id = 0; id < threads; id++) {
-		ret = master_thread_init(ipvs, m, dev, id);
+		ret = master_thread_init(ipvs, m, dev, id, instance, by);
 		if (ret) {
 			master_free(m);
 			return ret;
 		}
 	}
+	/* Before the threads: a backup may ask one of them for a pass */
+	ip_vs_sync_walk_start(&m->walk, ipvs);
 	for (id = 0; id < threads; id++)
 		wake_up_process(m->tx[id].task);
 	rcu_assign_pointer(ipvs->sync.master, m);
-	ip_vs_sync_walk_start(&m->walk, ipvs);
 	return 0;
 }
 
@@ -189,14 +209,24 @@ static int backup_start(struct netns_ipvs *ipvs,
 			const struct ipvs_sync_daemon_cfg *c,
 			struct net_device *dev, unsigned int threads)
 {
+	struct ip_vs_sync_held *held;
 	struct ip_vs_sync_backup *b;
 	unsigned int id;
 	int ret;
 
+	if (!ipvs->sync.held) {
+		held = kvcalloc(IP_VS_SYNC_HELD_MAX, sizeof(*held),
+				GFP_KERNEL);
+		if (!held)
+			return -ENOMEM;
+		/* Connections that refer to it come later */
+		smp_store_release(&ipvs->sync.held, held);
+	}
 	b = kzalloc(struct_size(b, rx, threads), GFP_KERNEL);
 	if (!b)
 		return -ENOMEM;
 	b->cfg = *c;
+	b->started = jiffies;
 	b->threads = threads;
 	for (id = 0; id < threads; id++) {
 		ret = backup_thread_init(ipvs, b, dev, id);
@@ -368,7 +398,16 @@ int __net_init ip_vs_sync_net_init(struct netns_ipvs *ipvs)
 		return ret;
 	ret = ip_vs_sync_stats_init(ipvs);
 	if (ret)
-		ip_vs_sync_sysctl_exit(ipvs);
+		goto out_sysctl;
+	ret = ip_vs_sync_ready_init(ipvs);
+	if (ret)
+		goto out_stats;
+	return 0;
+
+out_stats:
+	ip_vs_sync_stats_exit(ipvs);
+out_sysctl:
+	ip_vs_sync_sysctl_exit(ipvs);
 	return ret;
 }
 
@@ -393,6 +432,8 @@ void ip_vs_sync_net_cleanup(struct netns_ipvs *ipvs)
  */
 void ip_vs_sync_net_exit(struct netns_ipvs *ipvs)
 {
+	ip_vs_sync_ready_exit(ipvs);
 	ip_vs_sync_stats_exit(ipvs);
 	ip_vs_sync_sysctl_exit(ipvs);
+	kvfree(ipvs->sync.held);
 }

@@ -10,15 +10,23 @@
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
 
+#include <linux/ip_vs_sync.h>
 #include <net/ip_vs.h>
 
+#include "ip_vs_sync_control.h"
+#include "ip_vs_sync_history.h"
 #include "ip_vs_sync_policy.h"
-#include "ip_vs_sync_proto.h"
 
 struct socket;
 struct task_struct;
 
 #define IP_VS_SYNC_PORTS_MAX	64
+
+/* Who told a connection last, see struct ip_vs_sync_conn: nobody; the master of
+ * this namespace, by a number of its own; or a stream that a backup hears.
+ */
+#define IP_VS_SYNC_BY_NOBODY	0
+#define IP_VS_SYNC_BY_MASTER	0x80000000
 
 /* Bits of struct ip_vs_sync_conn. A connection is in at most one pending list,
  * and only who sets PENDING puts it there. Who unlinks the connection from the
@@ -30,6 +38,8 @@ struct task_struct;
 #define IP_VS_SYNC_DEAD		0x2
 /* Who marked the connection was not about to restart its timer */
 #define IP_VS_SYNC_LEFT		0x4
+/* It died before the time that backups were told: they are to be told that */
+#define IP_VS_SYNC_BURIED	0x8
 
 /**
  * enum ip_vs_sync_tx_count - what is counted of a master thread
@@ -47,6 +57,13 @@ struct task_struct;
  *				templates without a server, not sent
  * @IP_VS_SYNC_TX_UNTOLD:	connections that the format can not tell, not
  *				sent: IPv6 in version 0, mixed families
+ * @IP_VS_SYNC_TX_HELLOS:	HELLOs and FILLs sent
+ * @IP_VS_SYNC_TX_SILENT:	of these, not sent because of an error
+ * @IP_VS_SYNC_TX_NACKS:	requests for lost messages
+ * @IP_VS_SYNC_TX_REPAIRED:	connections told again for these
+ * @IP_VS_SYNC_TX_FORGOTTEN:	messages asked for that are not remembered
+ * @IP_VS_SYNC_TX_JOINS:	requests for the whole table
+ * @IP_VS_SYNC_TX_DELETED:	connections told to be gone
  * @IP_VS_SYNC_TX_COUNTS:	number of the above: the thread's own counters
  * @IP_VS_SYNC_TX_MARKED:	announcements handed to the thread
  * @IP_VS_SYNC_TX_COALESCED:	announcements of connections that were waiting
@@ -73,6 +90,13 @@ enum ip_vs_sync_tx_count {
 	IP_VS_SYNC_TX_EXPIRED,
 	IP_VS_SYNC_TX_WITHDRAWN,
 	IP_VS_SYNC_TX_UNTOLD,
+	IP_VS_SYNC_TX_HELLOS,
+	IP_VS_SYNC_TX_SILENT,
+	IP_VS_SYNC_TX_NACKS,
+	IP_VS_SYNC_TX_REPAIRED,
+	IP_VS_SYNC_TX_FORGOTTEN,
+	IP_VS_SYNC_TX_JOINS,
+	IP_VS_SYNC_TX_DELETED,
 	IP_VS_SYNC_TX_COUNTS,
 	IP_VS_SYNC_TX_MARKED = IP_VS_SYNC_TX_COUNTS,
 	IP_VS_SYNC_TX_COALESCED,
@@ -94,6 +118,14 @@ enum ip_vs_sync_tx_count {
  * @IP_VS_SYNC_RX_REPLACED:	connections dropped because the same flow goes
  *				to another server now
  * @IP_VS_SYNC_RX_ERRORS:	errors of the socket
+ * @IP_VS_SYNC_RX_LATE:		messages overtaken by later ones
+ * @IP_VS_SYNC_RX_AGAIN:	messages that had come before, not applied
+ * @IP_VS_SYNC_RX_REPAIRED:	lost messages that were made up for
+ * @IP_VS_SYNC_RX_RESTARTS:	times the whole table had to be asked for, as
+ *				what was lost could not be told again
+ * @IP_VS_SYNC_RX_DELETED:	connections dropped because the master said so
+ * @IP_VS_SYNC_RX_ASKED:	requests sent to masters
+ * @IP_VS_SYNC_RX_ASK_ERRORS:	of these, not sent because of an error
  * @IP_VS_SYNC_RX_COUNTS:	number of the above: the thread's own counters
  * @IP_VS_SYNC_RX_DROPPED:	datagrams lost because the socket had no room
  *				for them, or damaged
@@ -110,6 +142,13 @@ enum ip_vs_sync_rx_count {
 	IP_VS_SYNC_RX_UPDATED,
 	IP_VS_SYNC_RX_REPLACED,
 	IP_VS_SYNC_RX_ERRORS,
+	IP_VS_SYNC_RX_LATE,
+	IP_VS_SYNC_RX_AGAIN,
+	IP_VS_SYNC_RX_REPAIRED,
+	IP_VS_SYNC_RX_RESTARTS,
+	IP_VS_SYNC_RX_DELETED,
+	IP_VS_SYNC_RX_ASKED,
+	IP_VS_SYNC_RX_ASK_ERRORS,
 	IP_VS_SYNC_RX_COUNTS,
 	IP_VS_SYNC_RX_DROPPED = IP_VS_SYNC_RX_COUNTS,
 	IP_VS_SYNC_RX_SINCE,
@@ -122,11 +161,12 @@ enum ip_vs_sync_rx_count {
 /**
  * struct ip_vs_sync_queue - connections one CPU has marked for one thread
  * @head:	the pending list
- * @added:	connections ever put on it
- * @taken:	value of @added when the thread last emptied it; the difference
- *		is how many wait, give or take those on their way
+ * @added:	connections ever put on it, counted before they are
+ * @taken:	connections the thread has ever taken off it; the difference is
+ *		how many wait
  * @coalesced:	announcements of connections that were waiting already
  * @full:	announcements put off because sync_qlen_max was reached
+ * @gone:	connections that the thread had told and that are gone
  */
 struct ip_vs_sync_queue {
 	struct llist_head	head;
@@ -134,6 +174,7 @@ struct ip_vs_sync_queue {
 	unsigned long		taken;
 	unsigned long		coalesced;
 	unsigned long		full;
+	unsigned long		gone;
 };
 
 /**
@@ -149,9 +190,67 @@ enum ip_vs_sync_doze {
 	IP_VS_SYNC_IDLE,
 };
 
+/* DELETEs that can be sent again */
+#define IP_VS_SYNC_KEPT		256
+
+/**
+ * struct ip_vs_sync_stream - what makes messages of a master thread complete
+ * @history:	what was in which message
+ * @instance:	number of the master daemon, the same for all its threads; 0 if
+ *		messages are not numbered
+ * @by:		%IP_VS_SYNC_BY_MASTER and a number no master had before
+ * @maxlen:	most bytes of a message
+ * @ttl_min:	least TTL of a request
+ * @told:	connections told, of these some are gone
+ * @hello:	jiffies when the next HELLO is due at the latest
+ * @said:	number of the last message that a HELLO told
+ * @sent:	jiffies when the last numbered message was sent
+ * @tokens:	connections that may be told beside live updates, now
+ * @refilled:	jiffies when @tokens grew last
+ * @pass:	message from which on the table is told, or was; set by the walk
+ * @done:	last message of that pass, once it is through
+ * @progress:	of the pass, see &struct ip_vs_sync_hello; set by the walk, the
+ *		end by the thread
+ * @passes:	passes whose end was told
+ * @fills:	messages whose connections are marked, to be confirmed
+ * @n_fills:	number of ranges in @fills
+ * @graves:	connections that died early, oldest first
+ * @graves_tail: where the next one is linked to @graves
+ * @kept:	the last DELETEs, a ring by their number
+ * @buf:	a control message
+ */
+struct ip_vs_sync_stream {
+	struct ip_vs_sync_history	history;
+	u32				instance;
+	u32				by;
+	unsigned int			maxlen;
+	int				ttl_min;
+	unsigned long			told;
+	unsigned long			hello;
+	u32				said;
+	unsigned long			sent;
+	long				tokens;
+	unsigned long			refilled;
+	u32				pass;
+	u32				done;
+	u16				progress;
+	unsigned int			passes;
+	struct ip_vs_sync_range		fills[IP_VS_SYNC_RANGES_MAX];
+	unsigned int			n_fills;
+	struct llist_node		*graves;
+	struct llist_node		**graves_tail;
+	struct {
+		u32			seq;
+		unsigned int		len;
+		u8			*buf;
+	} kept[IP_VS_SYNC_KEPT];
+	u8				buf[IP_VS_SYNC_CONTROL_MAX];
+};
+
 /**
  * struct ip_vs_sync_tx - one thread of a master
  * @ipvs:	namespace
+ * @master:	its daemon
  * @id:		number of the thread
  * @task:	the thread
  * @queue:	what the CPUs have marked
@@ -159,7 +258,11 @@ enum ip_vs_sync_doze {
  * @per_message: usual records that fill a message
  * @held:	connections taken from @queue by a thread that can not send
  * @doze:	&enum ip_vs_sync_doze
- * @sock:	connected to the group and the thread's port
+ * @heard:	there may be requests in the socket
+ * @sock:	sends to the group and the thread's port
+ * @group:	address of the group
+ * @group_len:	length of that
+ * @stream:	what makes its messages complete
  * @ifindex:	device it sends through
  * @backlog:	taken from @queue, not encoded yet, oldest first
  * @tail:	where the next one is linked to @backlog
@@ -170,6 +273,7 @@ enum ip_vs_sync_doze {
  * @waiting_max: most connections in @backlog after a look at the lists
  * @last_message: jiffies when a message was sent last
  * @counts:	the thread's own of &enum ip_vs_sync_tx_count
+ * @refused:	requests not answered, by &enum ip_vs_sync_reject
  * @pe_data:	copy of an engine's data while a record is written
  * @pe_name:	copy of an engine's name
  *
@@ -178,6 +282,7 @@ enum ip_vs_sync_doze {
  */
 struct ip_vs_sync_tx {
 	struct netns_ipvs		*ipvs;
+	struct ip_vs_sync_master	*master;
 	unsigned int			id;
 	struct task_struct		*task;
 	struct ip_vs_sync_queue __percpu *queue;
@@ -185,8 +290,12 @@ struct ip_vs_sync_tx {
 	unsigned int			per_message;
 	unsigned long			held;
 	int				doze;
+	bool				heard;
 
 	struct socket			*sock ____cacheline_aligned_in_smp;
+	struct sockaddr_storage		group;
+	int				group_len;
+	struct ip_vs_sync_stream	stream;
 	int				ifindex;
 	struct llist_node		*backlog;
 	struct llist_node		**tail;
@@ -197,8 +306,61 @@ struct ip_vs_sync_tx {
 	unsigned long			waiting_max;
 	unsigned long			last_message;
 	unsigned long			counts[IP_VS_SYNC_TX_COUNTS];
+	unsigned long			refused[IP_VS_SYNC_REJECTS];
 	u8				pe_data[IP_VS_PEDATA_MAXLEN];
 	u8				pe_name[IP_VS_PENAME_MAXLEN];
+};
+
+/* Instances that a backup thread knows at a time */
+#define IP_VS_SYNC_PEERS_MAX	16
+/* Streams that a namespace knows at a time */
+#define IP_VS_SYNC_HELD_MAX	(IP_VS_SYNC_PEERS_MAX * IP_VS_SYNC_PORTS_MAX)
+
+/**
+ * struct ip_vs_sync_held - what a stream has told and is held here
+ * @by:		the stream, as in struct ip_vs_sync_conn: its place in the array
+ *		of these, plus a multiple of %IP_VS_SYNC_HELD_MAX; 0 for none
+ * @conns:	connections it told last
+ * @alive:	jiffies until which its master counts as alive
+ */
+struct ip_vs_sync_held {
+	u32			by;
+	atomic_t		conns;
+	unsigned long		alive;
+};
+
+/**
+ * struct ip_vs_sync_peer - an instance, as a backup thread hears it
+ * @instance:	its number
+ * @by:		the stream, see struct ip_vs_sync_held
+ * @syncid:	group of directors it tells
+ * @joined:	all that it held when it was asked has been told, and came
+ * @tries:	joins whose table did not agree with the master's in number
+ * @has_deleted: @deleted is set
+ * @deleted:	order of the newest DELETE
+ * @said:	number in the newest HELLO
+ * @interval:	jiffies between HELLOs
+ * @heard:	jiffies when anything came from it
+ * @join:	jiffies when to ask for the whole table
+ * @addr:	where it sends from
+ * @hello:	the newest HELLO
+ * @w:		which messages have come
+ */
+struct ip_vs_sync_peer {
+	u32			instance;
+	u32			by;
+	u8			syncid;
+	bool			joined;
+	u8			tries;
+	bool			has_deleted;
+	u32			deleted;
+	u32			said;
+	unsigned long		interval;
+	unsigned long		heard;
+	unsigned long		join;
+	struct sockaddr_storage	addr;
+	struct ip_vs_sync_hello	hello;
+	struct ip_vs_sync_window w;
 };
 
 /**
@@ -213,6 +375,15 @@ struct ip_vs_sync_tx {
  * @counts:	the thread's own of &enum ip_vs_sync_rx_count
  * @rejects:	records not used, by &enum ip_vs_sync_reject; a datagram that
  *		is refused as a whole counts once
+ * @lock:	for @peers, and what changes in them but @heard
+ * @peers:	the masters heard, from the front on; one that is there stays,
+ *		though it may become another
+ * @unnumbered:	jiffies when a message without a number came
+ * @has_unnumbered: there was one
+ * @by:		who has told the message at hand
+ * @seq:	number of that
+ * @ranges:	what a request asks for
+ * @ask:	the request
  */
 struct ip_vs_sync_rx {
 	struct netns_ipvs	*ipvs;
@@ -224,21 +395,49 @@ struct ip_vs_sync_rx {
 	unsigned long		last_message;
 	unsigned long		counts[IP_VS_SYNC_RX_COUNTS];
 	unsigned long		rejects[IP_VS_SYNC_REJECTS];
+	spinlock_t		lock;	/* what the peers know */
+	struct ip_vs_sync_peer	*peers[IP_VS_SYNC_PEERS_MAX];
+	unsigned long		unnumbered;
+	bool			has_unnumbered;
+	u32			by;
+	u32			seq;
+	struct ip_vs_sync_range	ranges[IP_VS_SYNC_RANGES_MAX];
+	u8			ask[IP_VS_SYNC_CONTROL_MAX];
 };
 
 /**
- * struct ip_vs_sync_walk - the master's slow walk over the table
+ * struct ip_vs_sync_walk - the master's walk over the table
  * @ipvs:	namespace
  * @work:	runs it, a slice at a time
- * @bucket:	of the table, where the next slice starts
- * @renewed:	connections announced because packets that came before half
- *		of their timeout had not; written by the walk only
+ * @next_slow:	jiffies when the slow walk goes on
+ * @bucket:	of the table, where that goes on
+ * @renewed:	connections that the slow walk announced, because packets that
+ *		came before half of their timeout had not, or too few came
+ * @wanted:	a backup wants a pass that begins from now on
+ * @passing:	a pass is running
+ * @next:	bucket where it goes on
+ * @tokens:	connections that it may tell now
+ * @refilled:	jiffies when @tokens were set
+ * @slow:	ticks until it is at full pace again
+ * @passes:	passes that are through
+ * @passed:	connections that they told
+ *
+ * But for @wanted and @slow written by the work only.
  */
 struct ip_vs_sync_walk {
 	struct netns_ipvs	*ipvs;
 	struct delayed_work	work;
+	unsigned long		next_slow;
 	int			bucket;
 	unsigned long		renewed;
+	bool			wanted;
+	bool			passing;
+	int			next;
+	long			tokens;
+	unsigned long		refilled;
+	int			slow;
+	unsigned int		passes;
+	unsigned long		passed;
 };
 
 /**
@@ -258,13 +457,40 @@ struct ip_vs_sync_master {
 /**
  * struct ip_vs_sync_backup - a running backup daemon
  * @cfg:	as started
+ * @started:	jiffies when
  * @threads:	number of @rx
  * @rx:		the threads
  */
 struct ip_vs_sync_backup {
 	struct ipvs_sync_daemon_cfg	cfg;
+	unsigned long			started;
 	unsigned int			threads;
 	struct ip_vs_sync_rx		rx[] __counted_by(threads);
+};
+
+/**
+ * struct ip_vs_sync_ready - can a backup take over?
+ * @state:	&enum ip_vs_sync_state, better ones first
+ * @progress:	of joining, in parts of %IP_VS_SYNC_PASS_DONE
+ * @missing:	messages that are missed
+ * @lag_ms:	milliseconds since the first of them was
+ * @repaired:	lost messages that were made up for
+ * @here:	connections held that masters that live have told
+ * @there:	connections that these say to have told
+ * @heard_ms:	milliseconds since the last of them was heard, %UINT_MAX if
+ *		there is none
+ * @running_ms:	milliseconds since the daemon was started
+ */
+struct ip_vs_sync_ready {
+	enum ip_vs_sync_state	state;
+	unsigned int		progress;
+	u32			missing;
+	unsigned int		lag_ms;
+	unsigned long		repaired;
+	unsigned long		here;
+	unsigned long		there;
+	unsigned int		heard_ms;
+	unsigned int		running_ms;
 };
 
 /* Counts have one writer and readers that do not lock */
@@ -283,22 +509,70 @@ bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
 		      const struct ip_vs_sync_view *v, unsigned long next);
 
 bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp);
+void ip_vs_sync_conn_lost(struct ip_vs_conn *cp, u32 by);
+void ip_vs_sync_rouse(struct ip_vs_sync_tx *tx);
+bool ip_vs_sync_tell(struct ip_vs_sync_master *m, struct ip_vs_conn *cp);
+bool ip_vs_sync_transmit(struct ip_vs_sync_tx *tx, const u8 *buf,
+			 unsigned int len);
+int ip_vs_sync_send(struct ip_vs_sync_tx *tx, const u8 *buf, unsigned int len);
+void ip_vs_sync_delete_again(struct ip_vs_sync_tx *tx, const u8 *buf,
+			     unsigned int len);
+
+/* ip_vs_sync_stream.c */
+void ip_vs_sync_stream_keep(struct ip_vs_sync_stream *s, u32 seq,
+			    const u8 *buf, unsigned int len);
+int ip_vs_sync_stream_init(struct ip_vs_sync_tx *tx, u32 instance, u32 by,
+			   u8 ttl);
+void ip_vs_sync_stream_exit(struct ip_vs_sync_tx *tx);
+void ip_vs_sync_answer(struct ip_vs_sync_tx *tx);
+void ip_vs_sync_confirm(struct ip_vs_sync_tx *tx, unsigned long soon);
+long ip_vs_sync_tokens(struct ip_vs_sync_tx *tx);
+unsigned long ip_vs_sync_told(const struct ip_vs_sync_tx *tx);
 
 /* ip_vs_sync_walk.c */
 void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,
 			   struct netns_ipvs *ipvs);
 void ip_vs_sync_walk_stop(struct ip_vs_sync_walk *walk);
+unsigned int ip_vs_sync_walk_passes(const struct ip_vs_sync_walk *walk);
+void ip_vs_sync_walk_pass(struct ip_vs_sync_walk *walk);
+void ip_vs_sync_walk_slow(struct ip_vs_sync_walk *walk);
 
 /* ip_vs_sync_rx.c */
 int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid);
 void ip_vs_sync_rx_exit(struct ip_vs_sync_rx *rx);
 int ip_vs_sync_rx_thread(void *data);
 
+/* ip_vs_sync_peer.c */
+void ip_vs_sync_peer_held(struct netns_ipvs *ipvs, u32 by);
+void ip_vs_sync_peer_lost(struct netns_ipvs *ipvs, u32 by);
+bool ip_vs_sync_peer_alive(const struct netns_ipvs *ipvs, u32 by);
+struct ip_vs_sync_peer *
+ip_vs_sync_peer_find(struct ip_vs_sync_rx *rx,
+		     const struct ip_vs_sync_trailer *t, u8 syncid,
+		     const struct sockaddr_storage *from, bool numbered);
+bool ip_vs_sync_peer_arrival(struct ip_vs_sync_rx *rx,
+			     struct ip_vs_sync_peer *peer, u32 seq);
+void ip_vs_sync_peer_deleted(struct ip_vs_sync_peer *peer, u32 order);
+void ip_vs_sync_peer_hello(struct ip_vs_sync_rx *rx,
+			   struct ip_vs_sync_peer *peer,
+			   const struct ip_vs_sync_hello *h, u32 seq);
+void ip_vs_sync_peer_fill(struct ip_vs_sync_rx *rx,
+			  struct ip_vs_sync_peer *peer,
+			  const struct ip_vs_sync_range *ranges,
+			  unsigned int n, u32 seq);
+bool ip_vs_sync_peer_served(const struct ip_vs_sync_peer *peer);
+long ip_vs_sync_peer_poll(struct ip_vs_sync_rx *rx);
+void ip_vs_sync_peer_exit(struct ip_vs_sync_rx *rx);
+
 /* ip_vs_sync_sock.c */
 int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
-		       struct net_device *dev, int id, int buf_size,
+		       struct net_device *dev, int buf_size,
 		       struct socket **sockp);
+int ip_vs_sync_group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
+			  struct sockaddr_storage *ss);
 int ip_vs_sync_sock_ready(struct socket *sock, int ifindex);
+int ip_vs_sync_sock_request(struct socket *sock, u8 *buf, unsigned int len,
+			    int *ttl);
 int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 		       struct net_device *dev, int id, int buf_size,
 		       struct socket **sockp);
@@ -312,6 +586,12 @@ int ip_vs_sync_stats_init(struct netns_ipvs *ipvs);
 void ip_vs_sync_stats_exit(struct netns_ipvs *ipvs);
 void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats);
 void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats);
+bool ip_vs_sync_is_reason(int state, enum ip_vs_sync_reject why);
+
+/* ip_vs_sync_ready.c */
+void ip_vs_sync_ready(struct ip_vs_sync_backup *b, struct ip_vs_sync_ready *r);
+int ip_vs_sync_ready_init(struct netns_ipvs *ipvs);
+void ip_vs_sync_ready_exit(struct netns_ipvs *ipvs);
 
 /* ip_vs_sync_netlink.c */
 void ip_vs_sync_notify(struct netns_ipvs *ipvs, int state, u8 cmd);

@@ -65,6 +65,25 @@ static int put_group(struct sk_buff *skb, const struct ipvs_sync_daemon_cfg *c)
 			       c->mcast_group.ip);
 }
 
+static int put_ready(struct sk_buff *skb, struct ip_vs_sync_backup *b)
+{
+	struct ip_vs_sync_ready r;
+
+	ip_vs_sync_ready(b, &r);
+	if (nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_STATE, r.state) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_PROGRESS, r.progress) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_MISSING, r.missing) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_LAG_MS, r.lag_ms) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_REPAIRED, r.repaired) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_HERE, r.here) ||
+	    put_uint(skb, IP_VS_SYNC_A_DAEMON_CONNECTIONS_THERE, r.there) ||
+	    (r.heard_ms != UINT_MAX &&
+	     nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_HEARD_MS, r.heard_ms)) ||
+	    nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_RUNNING_MS, r.running_ms))
+		return -EMSGSIZE;
+	return 0;
+}
+
 /* Under the mutex of sync, which keeps a daemon that is there */
 static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 		      int state)
@@ -77,11 +96,17 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 		c = &m->cfg;
 		threads = m->threads;
 		if (put_uint(skb, IP_VS_SYNC_A_DAEMON_RENEWED,
-			     READ_ONCE(m->walk.renewed)))
+			     READ_ONCE(m->walk.renewed)) ||
+		    put_uint(skb, IP_VS_SYNC_A_DAEMON_PASSES,
+			     ip_vs_sync_walk_passes(&m->walk)) ||
+		    put_uint(skb, IP_VS_SYNC_A_DAEMON_PASSED,
+			     READ_ONCE(m->walk.passed)))
 			return -EMSGSIZE;
 	} else {
 		c = &sync->backup->cfg;
 		threads = sync->backup->threads;
+		if (put_ready(skb, sync->backup))
+			return -EMSGSIZE;
 	}
 	if (nla_put_u32(skb, IP_VS_SYNC_A_DAEMON_ROLE, state) ||
 	    nla_put_string(skb, IP_VS_SYNC_A_DAEMON_IFNAME, c->mcast_ifn) ||
@@ -99,6 +124,23 @@ static int put_daemon(struct sk_buff *skb, struct ip_vs_sync_net *sync,
 	return 0;
 }
 
+static int put_reasons(struct sk_buff *skb, int state,
+		       const unsigned long *counts)
+{
+	enum ip_vs_sync_reject why;
+	struct nlattr *nest;
+
+	nest = nla_nest_start(skb, IP_VS_SYNC_A_THREAD_REJECTS);
+	if (!nest)
+		return -EMSGSIZE;
+	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
+		if (ip_vs_sync_is_reason(state, why) &&
+		    put_uint(skb, why, READ_ONCE(counts[why])))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_master_thread(struct sk_buff *skb,
 			     const struct ip_vs_sync_tx *tx)
 {
@@ -107,29 +149,26 @@ static int put_master_thread(struct sk_buff *skb,
 	ip_vs_sync_tx_stats(tx, stats);
 	if (nla_put_u32(skb, IP_VS_SYNC_A_THREAD_ROLE,
 			IP_VS_SYNC_ROLE_MASTER) ||
-	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, tx->id))
+	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, tx->id) ||
+	    put_stats(skb, IP_VS_SYNC_A_THREAD_MASTER, stats,
+		      IP_VS_SYNC_TX_STATS))
 		return -EMSGSIZE;
-	return put_stats(skb, IP_VS_SYNC_A_THREAD_MASTER, stats,
-			 IP_VS_SYNC_TX_STATS);
+	return put_reasons(skb, IP_VS_STATE_MASTER, tx->refused);
 }
 
 static int put_backup_thread(struct sk_buff *skb,
 			     const struct ip_vs_sync_rx *rx)
 {
-	u64 stats[IP_VS_SYNC_RX_STATS], rejects[IP_VS_SYNC_REJECTS - 1];
-	enum ip_vs_sync_reject why;
+	u64 stats[IP_VS_SYNC_RX_STATS];
 
 	ip_vs_sync_rx_stats(rx, stats);
-	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-		rejects[why - 1] = READ_ONCE(rx->rejects[why]);
 	if (nla_put_u32(skb, IP_VS_SYNC_A_THREAD_ROLE,
 			IP_VS_SYNC_ROLE_BACKUP) ||
 	    nla_put_u32(skb, IP_VS_SYNC_A_THREAD_THREAD, rx->id) ||
 	    put_stats(skb, IP_VS_SYNC_A_THREAD_BACKUP, stats,
 		      IP_VS_SYNC_RX_STATS))
 		return -EMSGSIZE;
-	return put_stats(skb, IP_VS_SYNC_A_THREAD_REJECTS, rejects,
-			 ARRAY_SIZE(rejects));
+	return put_reasons(skb, IP_VS_STATE_BACKUP, rx->rejects);
 }
 
 /* The threads of the master, then those of the backup, as one array.

@@ -216,23 +216,28 @@ bool ip_vs_sync_reply_due(const struct ip_vs_sync_view *v, unsigned long *next)
 
 /**
  * ip_vs_sync_lease_due() - has a backup been left with less time?
+ * @rules:	the sysctls
  * @v:		the connection; its counts of packets do not matter
  * @next:	when due: what to exchange for @v->sync_time
  *
- * True once the lease has passed since an announcement that later packets have
- * outlived, so that a backup that heard of none of them would forget the
- * connection first. True also for a turn that could not be announced when the
+ * True of a connection that is old and that no packet has announced. True once
+ * the lease has passed since an announcement that later packets have outlived,
+ * so that a backup that heard of none of them would forget the connection
+ * first. True also for a turn that could not be announced when the
  * last packet came, on an overloaded link, and when the timer of what controls
  * others is about to be put off.
  *
  * Context: any.
  * Return: true when due.
  */
-bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next)
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_rules *rules,
+			  const struct ip_vs_sync_view *v, unsigned long *next)
 {
-	if (v->phase == IP_VS_SYNC_HELD || v->last_state == IP_VS_SYNC_NEVER)
+	if (v->phase == IP_VS_SYNC_HELD)
 		return false;
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
+	if (v->last_state == IP_VS_SYNC_NEVER)
+		return rules->silent && elapsed(v) >= rules->silent;
 	if (v->state != v->last_state)
 		return v->phase == IP_VS_SYNC_TURN;
 	if (v->controls &&

@@ -39,12 +39,15 @@ enum ip_vs_sync_phase {
  * @refresh:		jiffies between announcements of an unchanged
  *			connection; above 0 it replaces @period
  * @retries:		repeats within @refresh, an eighth of it apart
+ * @silent:		jiffies after which the walk announces what no packet
+ *			has announced, 0 for never
  */
 struct ip_vs_sync_rules {
 	u32			threshold;
 	u32			period;
 	unsigned long		refresh;
 	unsigned int		retries;
+	unsigned long		silent;
 };
 
 /**
@@ -91,7 +94,8 @@ bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
 			    const struct ip_vs_sync_view *v, bool with,
 			    unsigned long *next);
 bool ip_vs_sync_reply_due(const struct ip_vs_sync_view *v, unsigned long *next);
-bool ip_vs_sync_lease_due(const struct ip_vs_sync_view *v, unsigned long *next);
+bool ip_vs_sync_lease_due(const struct ip_vs_sync_rules *rules,
+			  const struct ip_vs_sync_view *v, unsigned long *next);
 bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 			     unsigned long *next);
 unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,

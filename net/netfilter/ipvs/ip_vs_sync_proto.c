@@ -239,6 +239,24 @@ void ip_vs_sync_write_open(struct ip_vs_sync_writer *w, u8 version, u8 syncid)
 }
 
 /**
+ * ip_vs_sync_write_fits() - is there room for one more record?
+ * @w:		open writer
+ * @rec:	the connection
+ *
+ * Context: any.
+ * Return: true if there is; an empty message has room for any.
+ */
+bool ip_vs_sync_write_fits(const struct ip_vs_sync_writer *w,
+			   const struct ip_vs_sync_record *rec)
+{
+	unsigned int start = w->version ? ALIGN4(w->len) : w->len;
+
+	return !w->records ||
+	       (w->records < IP_VS_SYNC_RECORDS_MAX &&
+		start + record_len(w->version, rec) <= w->limit);
+}
+
+/**
  * ip_vs_sync_write_record() - add a record to a message
  * @w:		open writer
  * @rec:	the connection; for version 0 IPv4 only
@@ -258,8 +276,7 @@ int ip_vs_sync_write_record(struct ip_vs_sync_writer *w,
 		return -EAFNOSUPPORT;
 	if (rec->pe_name_len > IP_VS_PENAME_MAXLEN)
 		return -EMSGSIZE;
-	if (w->records && (w->records == IP_VS_SYNC_RECORDS_MAX ||
-			   start + len > w->limit))
+	if (!ip_vs_sync_write_fits(w, rec))
 		return -ENOSPC;
 
 	memset(w->buf + w->len, 0, start - w->len);
@@ -515,6 +532,31 @@ static enum ip_vs_sync_reject read_v1(struct ip_vs_sync_reader *r,
 }
 
 /**
+ * ip_vs_sync_records_end() - where the records of a message end
+ * @r:		open reader of version 1
+ *
+ * Context: any.
+ * Return: offset of what is behind the last one, aligned, at most the length
+ * of the message, which it also is when the records run beyond it.
+ */
+unsigned int ip_vs_sync_records_end(const struct ip_vs_sync_reader *r)
+{
+	unsigned int pos = r->pos, left = r->left, size;
+	struct rec_v1 w;
+
+	while (left--) {
+		if (pos >= r->len || r->len - pos < sizeof(w))
+			return r->len;
+		memcpy(&w, r->buf + pos, sizeof(w));
+		size = __be16_to_cpu(w.ver_size) & REC_SIZE_MASK;
+		if (size < sizeof(w) || size > r->len - pos)
+			return r->len;
+		pos += ALIGN4(size);
+	}
+	return pos < r->len ? pos : r->len;
+}
+
+/**
  * ip_vs_sync_read_record() - read the next record
  * @r:		open reader with @left above 0
  * @rec:	filled in; its engine name and data point into the message
@@ -553,6 +595,14 @@ static const char * const reject_names[IP_VS_SYNC_REJECTS] = {
 	[IP_VS_SYNC_R_PE_NAME]		= "pe_name",
 	[IP_VS_SYNC_R_STALE]		= "stale",
 	[IP_VS_SYNC_R_NOMEM]		= "nomem",
+	[IP_VS_SYNC_R_ORDER]		= "order",
+	[IP_VS_SYNC_R_KIND]		= "kind",
+	[IP_VS_SYNC_R_TRAILER]		= "trailer",
+	[IP_VS_SYNC_R_BODY]		= "body",
+	[IP_VS_SYNC_R_INSTANCE]		= "instance",
+	[IP_VS_SYNC_R_FAR]		= "far",
+	[IP_VS_SYNC_R_UNSENT]		= "unsent",
+	[IP_VS_SYNC_R_SENDERS]		= "senders",
 };
 
 /**

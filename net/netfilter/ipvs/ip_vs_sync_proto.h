@@ -52,6 +52,16 @@
  * @IP_VS_SYNC_R_STALE:		last word on a connection that has been
  *				replaced since
  * @IP_VS_SYNC_R_NOMEM:		no memory for the connection
+ * @IP_VS_SYNC_R_ORDER:		an earlier message than the one that told the
+ *				connection last
+ * @IP_VS_SYNC_R_KIND:		control message of a kind that is not known, or
+ *				not for this role
+ * @IP_VS_SYNC_R_TRAILER:	control message without a trailer
+ * @IP_VS_SYNC_R_BODY:		body that is not what its kind has
+ * @IP_VS_SYNC_R_INSTANCE:	request to another instance
+ * @IP_VS_SYNC_R_FAR:		request from too far away
+ * @IP_VS_SYNC_R_UNSENT:	request for messages that were not sent
+ * @IP_VS_SYNC_R_SENDERS:	too many instances are heard
  * @IP_VS_SYNC_REJECTS:		number of the above
  */
 enum ip_vs_sync_reject {
@@ -74,6 +84,14 @@ enum ip_vs_sync_reject {
 	IP_VS_SYNC_R_PE_NAME,
 	IP_VS_SYNC_R_STALE,
 	IP_VS_SYNC_R_NOMEM,
+	IP_VS_SYNC_R_ORDER,
+	IP_VS_SYNC_R_KIND,
+	IP_VS_SYNC_R_TRAILER,
+	IP_VS_SYNC_R_BODY,
+	IP_VS_SYNC_R_INSTANCE,
+	IP_VS_SYNC_R_FAR,
+	IP_VS_SYNC_R_UNSENT,
+	IP_VS_SYNC_R_SENDERS,
 	IP_VS_SYNC_REJECTS
 };
 
@@ -176,12 +194,15 @@ struct ip_vs_sync_reader {
 };
 
 void ip_vs_sync_write_open(struct ip_vs_sync_writer *w, u8 version, u8 syncid);
+bool ip_vs_sync_write_fits(const struct ip_vs_sync_writer *w,
+			   const struct ip_vs_sync_record *rec);
 int ip_vs_sync_write_record(struct ip_vs_sync_writer *w,
 			    const struct ip_vs_sync_record *rec);
 unsigned int ip_vs_sync_write_close(struct ip_vs_sync_writer *w);
 
 enum ip_vs_sync_reject ip_vs_sync_read_open(struct ip_vs_sync_reader *r,
 					    const u8 *buf, unsigned int len);
+unsigned int ip_vs_sync_records_end(const struct ip_vs_sync_reader *r);
 enum ip_vs_sync_reject ip_vs_sync_read_record(struct ip_vs_sync_reader *r,
 					      struct ip_vs_sync_record *rec);
 const char *ip_vs_sync_reject_name(enum ip_vs_sync_reject why);

@@ -74,10 +74,11 @@ static void seq_apply(struct ip_vs_seq *seq, const struct ip_vs_sync_seq *from)
  * director takes over, the first packet that comes here announces it, whatever
  * was announced before, see IP_VS_SYNC_NEVER.
  */
-static void conn_apply(struct ip_vs_conn *cp,
+static void conn_apply(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
 		       const struct ip_vs_sync_record *rec)
 {
 	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
+	u32 by;
 
 	spin_lock_bh(&cp->lock);
 	if (rec->has_seq) {
@@ -90,6 +91,13 @@ static void conn_apply(struct ip_vs_conn *cp,
 	WRITE_ONCE(cp->sync.pkts, threshold);
 	spin_unlock_bh(&cp->lock);
 	atomic_set(&cp->in_pkts, threshold);
+
+	WRITE_ONCE(cp->sync.seq, rx->seq);
+	by = xchg(&cp->sync.by, rx->by);
+	if (by != rx->by) {
+		ip_vs_sync_conn_lost(cp, by);
+		ip_vs_sync_peer_held(cp->ipvs, rx->by);
+	}
 }
 
 /* Put a connection back, which starts its time anew: all of it, or what the
@@ -108,6 +116,11 @@ static void conn_put(struct ip_vs_conn *cp,
 	mod_timer(&cp->timer, jiffies + ip_vs_sync_early(left));
 	__ip_vs_conn_put(cp);
 }
+
+/* Old kernels count the inactive connections of a server instead of all: there
+ * an update would have to change two counts.
+ */
+static_assert(sizeof_field(struct ip_vs_dest, totalconns));
 
 /* Change the flags that an update may change, and the count of active
  * connections with them.
@@ -208,6 +221,25 @@ static bool may_replace(const struct ip_vs_conn *cp,
 	       !rcu_access_pointer(cp->ipvs->sync.master);
 }
 
+/* End the connection, and the caller's reference first: a timer that fires
+ * while there is one starts again.
+ */
+static void conn_end(struct ip_vs_conn *cp)
+{
+	rcu_read_lock();
+	__ip_vs_conn_put(cp);
+	ip_vs_conn_expire_now(cp);
+	rcu_read_unlock();
+}
+
+/* Has a later message of the same stream told the connection already? */
+static bool is_newer(const struct ip_vs_sync_rx *rx,
+		     const struct ip_vs_conn *cp)
+{
+	return rx->by && READ_ONCE(cp->sync.by) == rx->by &&
+	       ip_vs_sync_before(rx->seq, READ_ONCE(cp->sync.seq));
+}
+
 static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 					 struct ip_vs_conn_param *param,
 					 const struct ip_vs_sync_record *rec)
@@ -218,13 +250,16 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 
 	cp = flags & IP_VS_CONN_F_TEMPLATE ? ip_vs_ct_in_get(param) :
 					     ip_vs_conn_in_get(param);
+	if (cp && is_newer(rx, cp)) {
+		__ip_vs_conn_put(cp);
+		return IP_VS_SYNC_R_ORDER;
+	}
 	if (cp && !same_server(cp, rec)) {
 		if (!may_replace(cp, rec)) {
 			__ip_vs_conn_put(cp);
 			return IP_VS_SYNC_R_STALE;
 		}
-		ip_vs_conn_expire_now(cp);
-		__ip_vs_conn_put(cp);
+		conn_end(cp);
 		cp = NULL;
 		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_REPLACED], 1);
 	}
@@ -237,7 +272,7 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 		if (!cp)
 			return IP_VS_SYNC_R_NOMEM;
 	}
-	conn_apply(cp, rec);
+	conn_apply(rx, cp, rec);
 	trace_ip_vs_sync_applied(cp, created);
 	conn_put(cp, rec);
 	return IP_VS_SYNC_OK;
@@ -280,8 +315,120 @@ static void rx_reject(struct ip_vs_sync_rx *rx, enum ip_vs_sync_reject why,
 				  ip_vs_sync_reject_name(why), n);
 }
 
-static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
+/* A connection is gone at the master */
+static enum ip_vs_sync_reject key_apply(struct ip_vs_sync_rx *rx,
+					const struct ip_vs_sync_key *key)
 {
+	struct ip_vs_conn_param param;
+	struct ip_vs_conn *cp;
+
+	if (!IS_ENABLED(CONFIG_IP_VS_IPV6) && key->af != AF_INET)
+		return IP_VS_SYNC_R_FAMILY;
+	ip_vs_conn_fill_param(rx->ipvs, key->af, key->protocol, &key->caddr,
+			      key->cport, &key->vaddr, key->vport, &param);
+	cp = key->template ? ip_vs_ct_in_get(&param) :
+			     ip_vs_conn_in_get(&param);
+	if (!cp)
+		return IP_VS_SYNC_OK;
+	/* What packets have made, or another master told, is not its affair */
+	if (READ_ONCE(cp->sync.by) != rx->by || is_newer(rx, cp)) {
+		__ip_vs_conn_put(cp);
+		return IP_VS_SYNC_R_ORDER;
+	}
+	conn_end(cp);
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_DELETED], 1);
+	return IP_VS_SYNC_OK;
+}
+
+static void rx_delete(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer,
+		      struct ip_vs_sync_control *c, u32 order)
+{
+	enum ip_vs_sync_reject why;
+	struct ip_vs_sync_key key;
+
+	if (!ip_vs_sync_peer_arrival(rx, peer, c->trailer.seq))
+		return;
+	rx->by = peer->by;
+	rx->seq = order;
+	while (c->len) {
+		why = ip_vs_sync_key_read(c, &key) ?: key_apply(rx, &key);
+		if (why)
+			rx_reject(rx, why, 1);
+		cond_resched();
+	}
+	ip_vs_sync_peer_deleted(peer, order);
+}
+
+static enum ip_vs_sync_reject rx_control(struct ip_vs_sync_rx *rx,
+					 struct ip_vs_sync_control *c,
+					 const struct sockaddr_storage *from)
+{
+	bool is_delete = c->kind == IP_VS_SYNC_DELETE;
+	struct ip_vs_sync_hello hello;
+	struct ip_vs_sync_peer *peer;
+	enum ip_vs_sync_reject why;
+	unsigned int n = 0;
+	u32 order = 0;
+
+	if (rx->syncid && rx->syncid != c->syncid)
+		return IP_VS_SYNC_R_SYNCID;
+	/* What is malformed does not make its sender known */
+	if (is_delete)
+		why = ip_vs_sync_delete_read(c, &order);
+	else if (c->kind == IP_VS_SYNC_HELLO)
+		why = ip_vs_sync_hello_read(c, &hello);
+	else if (c->kind == IP_VS_SYNC_FILL)
+		why = ip_vs_sync_ranges_read(c, rx->ranges, &n);
+	else
+		why = IP_VS_SYNC_R_KIND;
+	if (why)
+		return why;
+	peer = ip_vs_sync_peer_find(rx, &c->trailer, c->syncid, from,
+				    is_delete);
+	if (!peer)
+		return IP_VS_SYNC_R_SENDERS;
+	if (is_delete)
+		rx_delete(rx, peer, c, order);
+	else if (n)
+		ip_vs_sync_peer_fill(rx, peer, rx->ranges, n, c->trailer.seq);
+	else
+		ip_vs_sync_peer_hello(rx, peer, &hello, c->trailer.seq);
+	return IP_VS_SYNC_OK;
+}
+
+/* Whose message of records is this, and is it to be applied?
+ * Return: IP_VS_SYNC_OK with nothing left to read when it is not.
+ */
+static enum ip_vs_sync_reject rx_place(struct ip_vs_sync_rx *rx,
+				       struct ip_vs_sync_reader *r,
+				       const struct sockaddr_storage *from)
+{
+	struct ip_vs_sync_control c = {};
+	struct ip_vs_sync_peer *peer;
+
+	rx->by = IP_VS_SYNC_BY_NOBODY;
+	if (rx->syncid && rx->syncid != r->syncid)
+		return IP_VS_SYNC_R_SYNCID;
+	ip_vs_sync_trailer_read(r, &c);
+	if (!c.numbered) {
+		WRITE_ONCE(rx->unnumbered, jiffies);
+		WRITE_ONCE(rx->has_unnumbered, true);
+		return IP_VS_SYNC_OK;
+	}
+	peer = ip_vs_sync_peer_find(rx, &c.trailer, r->syncid, from, true);
+	if (!peer)
+		return IP_VS_SYNC_R_SENDERS;
+	if (!ip_vs_sync_peer_arrival(rx, peer, c.trailer.seq))
+		r->left = 0;
+	rx->by = peer->by;
+	rx->seq = c.trailer.seq;
+	return IP_VS_SYNC_OK;
+}
+
+static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len,
+		       const struct sockaddr_storage *from)
+{
+	struct ip_vs_sync_control c;
 	struct ip_vs_sync_record rec;
 	struct ip_vs_sync_reader r;
 	enum ip_vs_sync_reject why;
@@ -290,10 +437,17 @@ static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len)
 	WRITE_ONCE(rx->last_message, jiffies);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_BYTES], len);
+	why = ip_vs_sync_control_read(&c, rx->buf, len);
+	if (!why && c.kind != IP_VS_SYNC_DATA)
+		why = rx_control(rx, &c, from);
+	if (why)
+		rx_reject(rx, why, 1);
+	if (why || c.kind != IP_VS_SYNC_DATA)
+		return;
+
 	why = ip_vs_sync_read_open(&r, rx->buf, len);
 	trace_ip_vs_sync_received(rx->ipvs, rx->id, why ? 0 : r.left, len);
-	if (!why && rx->syncid && rx->syncid != r.syncid)
-		why = IP_VS_SYNC_R_SYNCID;
+	why = why ?: rx_place(rx, &r, from);
 	if (why) {
 		rx_reject(rx, why, 1);
 		return;
@@ -324,6 +478,8 @@ int ip_vs_sync_rx_thread(void *data)
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct ip_vs_sync_rx *rx = data;
 	wait_queue_head_t *wq = sk_sleep(rx->sock->sk);
+	struct sockaddr_storage from;
+	unsigned long polled = jiffies;
 	struct msghdr msg = {};
 	struct kvec vec;
 	long timeout;
@@ -333,18 +489,23 @@ int ip_vs_sync_rx_thread(void *data)
 	while (!kthread_should_stop()) {
 		vec.iov_base = rx->buf;
 		vec.iov_len = DATAGRAM_MAX;
+		msg.msg_name = &from;
 		len = kernel_recvmsg(rx->sock, &msg, &vec, 1, DATAGRAM_MAX,
 				     MSG_DONTWAIT);
 		if (len >= 0) {
-			rx_message(rx, len);
+			rx_message(rx, len, &from);
 			cond_resched();
-			continue;
+			if (time_before_eq(jiffies, polled))
+				continue;
 		}
+		polled = jiffies;
+		timeout = ip_vs_sync_peer_poll(rx);
+		if (len >= 0)
+			continue;
 		/* An error may have eaten the wake-up of a datagram */
-		timeout = MAX_SCHEDULE_TIMEOUT;
 		if (len != -EAGAIN) {
 			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_ERRORS], 1);
-			timeout = RETRY_DELAY;
+			timeout = min_t(long, timeout, RETRY_DELAY);
 		}
 		wait_woken(&wait, TASK_INTERRUPTIBLE, timeout);
 		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_WAKEUPS], 1);
@@ -364,6 +525,7 @@ int ip_vs_sync_rx_thread(void *data)
 int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid)
 {
 	rx->syncid = syncid;
+	spin_lock_init(&rx->lock);
 	rx->buf = kvmalloc(DATAGRAM_MAX, GFP_KERNEL);
 	return rx->buf ? 0 : -ENOMEM;
 }
@@ -376,5 +538,6 @@ int ip_vs_sync_rx_init(struct ip_vs_sync_rx *rx, u8 syncid)
  */
 void ip_vs_sync_rx_exit(struct ip_vs_sync_rx *rx)
 {
+	ip_vs_sync_peer_exit(rx);
 	kvfree(rx->buf);
 }

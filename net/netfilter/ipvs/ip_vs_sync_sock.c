@@ -36,25 +36,6 @@ static int sock_buffer(struct socket *sock, int name, int size)
 			       sizeof(size));
 }
 
-/* Return: length of the address of the group and the thread's port */
-static int group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
-		      struct sockaddr_storage *ss)
-{
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *in = (struct sockaddr_in *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	ss->ss_family = c->mcast_af;
-	if (c->mcast_af == AF_INET6) {
-		in6->sin6_port = htons(c->mcast_port + id);
-		in6->sin6_addr = c->mcast_group.in6;
-		return sizeof(*in6);
-	}
-	in->sin_port = htons(c->mcast_port + id);
-	in->sin_addr = c->mcast_group.in;
-	return sizeof(*in);
-}
-
 /* Options of who sends to a group through @dev. Messages that grew beyond
  * the MTU go in fragments. With RECVERR a message that the device's queue drops
  * is an error that the sender learns of.
@@ -83,6 +64,37 @@ static int send_options(struct socket *sock,
 	       sock_option_int(sock, SOL_IP, IP_RECVERR, 1) ?:
 	       sock_option_int(sock, SOL_IP, IP_MTU_DISCOVER,
 			       IP_PMTUDISC_DONT);
+}
+
+/* Can the group be reached at all? A socket that has been connected does not
+ * hear who is not the group, even after that, so another one tries.
+ */
+static int try_group(struct net *net, const struct ipvs_sync_daemon_cfg *c,
+		     struct net_device *dev)
+{
+	struct sockaddr_storage group;
+	struct socket *sock;
+	int len, ret;
+
+	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+			       &sock);
+	if (ret)
+		return ret;
+	len = ip_vs_sync_group_addr(c, 0, &group);
+	ret = sock_bindtoindex(sock->sk, dev->ifindex, true) ?:
+	      send_options(sock, c, dev) ?:
+	      kernel_connect(sock, (struct sockaddr *)&group, len, 0);
+	sock_release(sock);
+	return ret;
+}
+
+/* Of requests the TTL is told, see ip_vs_sync_sock_request() */
+static int request_options(struct socket *sock,
+			   const struct ipvs_sync_daemon_cfg *c)
+{
+	return c->mcast_af == AF_INET6 ?
+	       sock_option_int(sock, SOL_IPV6, IPV6_RECVHOPLIMIT, 1) :
+	       sock_option_int(sock, SOL_IP, IP_RECVTTL, 1);
 }
 
 /* Send from the address of @dev: by itself a multicast route chooses one of
@@ -123,8 +135,7 @@ static int join_group(struct socket *sock,
  * ip_vs_sync_tx_sock() - socket of a master thread
  * @net:	namespace
  * @c:		configuration of the daemon, complete
- * @dev:	device to send through
- * @id:		number of the thread
+ * @dev:	device to send through, and to receive requests from
  * @buf_size:	sync_sock_size, 0 to leave the buffer as it is
  * @sockp:	set to the socket as soon as there is one, also on failure
  *
@@ -132,14 +143,14 @@ static int join_group(struct socket *sock,
  * Return: 0 or the error of the step that failed.
  */
 int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
-		       struct net_device *dev, int id, int buf_size,
+		       struct net_device *dev, int buf_size,
 		       struct socket **sockp)
 {
-	struct sockaddr_storage group;
 	struct socket *sock;
-	int len, ret;
+	int ret;
 
-	ret = sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
+	ret = try_group(net, c, dev) ?:
+	      sock_create_kern(net, c->mcast_af, SOCK_DGRAM, IPPROTO_UDP,
 			       sockp);
 	if (ret)
 		return ret;
@@ -147,14 +158,71 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 	/* A message in fragments must fit whole, or it could never be sent */
 	if (buf_size > 0)
 		buf_size = max_t(int, buf_size, c->sync_maxlen);
-	ret = send_options(sock, c, dev) ?:
+	ret = sock_bindtoindex(sock->sk, dev->ifindex, true) ?:
+	      send_options(sock, c, dev) ?:
 	      sock_buffer(sock, SO_SNDBUF, buf_size);
 	if (!ret && c->mcast_af == AF_INET)
 		ret = bind_source(sock, dev);
 	if (ret)
 		return ret;
-	len = group_addr(c, id, &group);
-	return kernel_connect(sock, (struct sockaddr *)&group, len, 0);
+	return request_options(sock, c);
+}
+
+/**
+ * ip_vs_sync_group_addr() - where a thread sends to
+ * @c:	configuration of the daemon, complete
+ * @id:	number of the thread
+ * @ss:	set
+ *
+ * Context: any.
+ * Return: length of the address.
+ */
+int ip_vs_sync_group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
+			  struct sockaddr_storage *ss)
+{
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+	struct sockaddr_in *in = (struct sockaddr_in *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	ss->ss_family = c->mcast_af;
+	if (c->mcast_af == AF_INET6) {
+		in6->sin6_port = htons(c->mcast_port + id);
+		in6->sin6_addr = c->mcast_group.in6;
+		return sizeof(*in6);
+	}
+	in->sin_port = htons(c->mcast_port + id);
+	in->sin_addr = c->mcast_group.in;
+	return sizeof(*in);
+}
+
+/**
+ * ip_vs_sync_sock_request() - take a request off a master's socket
+ * @sock:	of a master thread
+ * @buf:	set to the datagram
+ * @len:	room in @buf, more than any request has
+ * @ttl:	set to its TTL or hop limit
+ *
+ * Context: process, does not wait.
+ * Return: bytes of the datagram, below 0 when there is none.
+ */
+int ip_vs_sync_sock_request(struct socket *sock, u8 *buf, unsigned int len,
+			    int *ttl)
+{
+	union {
+		struct cmsghdr	header;
+		u8		buf[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct msghdr msg = {
+		.msg_control	= &control,
+		.msg_controllen	= sizeof(control),
+	};
+	struct kvec vec = { .iov_base = buf, .iov_len = len };
+	int ret;
+
+	ret = kernel_recvmsg(sock, &msg, &vec, 1, len, MSG_DONTWAIT);
+	*ttl = control.header.cmsg_len == CMSG_LEN(sizeof(int)) ?
+	       *(int *)CMSG_DATA(&control.header) : 0;
+	return ret;
 }
 
 /**
@@ -214,7 +282,10 @@ int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 	      sock_buffer(sock, SO_RCVBUF, buf_size);
 	if (ret)
 		return ret;
-	len = group_addr(c, id, &group);
+	len = ip_vs_sync_group_addr(c, id, &group);
 	return kernel_bind(sock, (struct sockaddr *)&group, len) ?:
-	       join_group(sock, c, dev);
+	       join_group(sock, c, dev) ?:
+	       (c->mcast_af == AF_INET6 ?
+		sock_option_int(sock, SOL_IPV6, IPV6_UNICAST_HOPS, 255) :
+		sock_option_int(sock, SOL_IP, IP_TTL, 255));
 }

@@ -76,6 +76,36 @@ void ip_vs_sync_rx_stats(const struct ip_vs_sync_rx *rx, u64 *stats)
 					   READ_ONCE(rx->last_message));
 }
 
+/**
+ * ip_vs_sync_is_reason() - can a daemon refuse something for this reason?
+ * @state:	%IP_VS_STATE_MASTER, of requests, or %IP_VS_STATE_BACKUP, of
+ *		messages and records
+ * @why:	the reason
+ *
+ * Context: any.
+ * Return: true if it can.
+ */
+bool ip_vs_sync_is_reason(int state, enum ip_vs_sync_reject why)
+{
+	bool master = state == IP_VS_STATE_MASTER;
+
+	switch (why) {
+	case IP_VS_SYNC_R_SIZE:
+	case IP_VS_SYNC_R_VERSION:
+	case IP_VS_SYNC_R_SYNCID:
+	case IP_VS_SYNC_R_KIND:
+	case IP_VS_SYNC_R_TRAILER:
+	case IP_VS_SYNC_R_BODY:
+		return true;
+	case IP_VS_SYNC_R_INSTANCE:
+	case IP_VS_SYNC_R_FAR:
+	case IP_VS_SYNC_R_UNSENT:
+		return master;
+	default:
+		return !master;
+	}
+}
+
 #ifdef CONFIG_PROC_FS
 
 static const char * const tx_names[IP_VS_SYNC_TX_STATS] = {
@@ -90,6 +120,13 @@ static const char * const tx_names[IP_VS_SYNC_TX_STATS] = {
 	[IP_VS_SYNC_TX_EXPIRED]		= "expired_waiting",
 	[IP_VS_SYNC_TX_WITHDRAWN]	= "withdrawn",
 	[IP_VS_SYNC_TX_UNTOLD]		= "untold",
+	[IP_VS_SYNC_TX_HELLOS]		= "hellos",
+	[IP_VS_SYNC_TX_SILENT]		= "hello_errors",
+	[IP_VS_SYNC_TX_NACKS]		= "nacks",
+	[IP_VS_SYNC_TX_REPAIRED]	= "repaired",
+	[IP_VS_SYNC_TX_FORGOTTEN]	= "forgotten",
+	[IP_VS_SYNC_TX_JOINS]		= "joins",
+	[IP_VS_SYNC_TX_DELETED]		= "deleted",
 	[IP_VS_SYNC_TX_MARKED]		= "marked",
 	[IP_VS_SYNC_TX_COALESCED]	= "coalesced",
 	[IP_VS_SYNC_TX_FULL]		= "queue_full",
@@ -107,9 +144,29 @@ static const char * const rx_names[IP_VS_SYNC_RX_STATS] = {
 	[IP_VS_SYNC_RX_UPDATED]		= "updated",
 	[IP_VS_SYNC_RX_REPLACED]	= "replaced",
 	[IP_VS_SYNC_RX_ERRORS]		= "receive_errors",
+	[IP_VS_SYNC_RX_LATE]		= "late",
+	[IP_VS_SYNC_RX_AGAIN]		= "again",
+	[IP_VS_SYNC_RX_REPAIRED]	= "repaired",
+	[IP_VS_SYNC_RX_RESTARTS]	= "restarts",
+	[IP_VS_SYNC_RX_DELETED]		= "deleted",
+	[IP_VS_SYNC_RX_ASKED]		= "asked",
+	[IP_VS_SYNC_RX_ASK_ERRORS]	= "ask_errors",
 	[IP_VS_SYNC_RX_DROPPED]		= "receive_dropped",
 	[IP_VS_SYNC_RX_SINCE]		= "since_message_ms",
 };
+
+static void show_reasons(struct seq_file *seq, const char *role,
+			 unsigned int id, const char *what, int state,
+			 const unsigned long *counts)
+{
+	enum ip_vs_sync_reject why;
+
+	for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
+		if (ip_vs_sync_is_reason(state, why))
+			seq_printf(seq, "%s.%u.%s_%s %lu\n", role, id, what,
+				   ip_vs_sync_reject_name(why),
+				   READ_ONCE(counts[why]));
+}
 
 /* %IP_VS_SYNC_NONE reads -1 */
 static void show_stats(struct seq_file *seq, const char *role, unsigned int id,
@@ -130,17 +187,22 @@ static void show_master(struct seq_file *seq,
 
 	seq_printf(seq, "master.walk.renewed %lu\n",
 		   READ_ONCE(m->walk.renewed));
+	seq_printf(seq, "master.walk.passes %u\n",
+		   ip_vs_sync_walk_passes(&m->walk));
+	seq_printf(seq, "master.walk.passed %lu\n",
+		   READ_ONCE(m->walk.passed));
 	for (id = 0; id < m->threads; id++) {
 		ip_vs_sync_tx_stats(&m->tx[id], stats);
 		show_stats(seq, "master", id, tx_names, stats,
 			   IP_VS_SYNC_TX_STATS);
+		show_reasons(seq, "master", id, "refused", IP_VS_STATE_MASTER,
+			     m->tx[id].refused);
 	}
 }
 
 static void show_backup(struct seq_file *seq,
 			const struct ip_vs_sync_backup *b)
 {
-	enum ip_vs_sync_reject why;
 	u64 stats[IP_VS_SYNC_RX_STATS];
 	unsigned int id;
 
@@ -148,10 +210,8 @@ static void show_backup(struct seq_file *seq,
 		ip_vs_sync_rx_stats(&b->rx[id], stats);
 		show_stats(seq, "backup", id, rx_names, stats,
 			   IP_VS_SYNC_RX_STATS);
-		for (why = IP_VS_SYNC_OK + 1; why < IP_VS_SYNC_REJECTS; why++)
-			seq_printf(seq, "backup.%u.reject_%s %lu\n", id,
-				   ip_vs_sync_reject_name(why),
-				   READ_ONCE(b->rx[id].rejects[why]));
+		show_reasons(seq, "backup", id, "reject", IP_VS_STATE_BACKUP,
+			     b->rx[id].rejects);
 	}
 }
 

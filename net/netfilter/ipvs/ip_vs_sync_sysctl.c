@@ -18,15 +18,29 @@ static void knobs_init(struct ip_vs_sync_knobs *k)
 	k->threshold[1] = 50;
 	k->refresh_period = 0;
 	k->retries = 0;
+	k->repair = 1 << 16;
+	k->pace = 200000;
+	k->silent = 10 * HZ;
 }
 
 #ifdef CONFIG_SYSCTL
 
+/* Whether a handler may write to its table is said in one way by some kernels
+ * and in another by others; ours say it as proc_dointvec() does.
+ */
+#define TABLE_IS_CONST							\
+	__same_type(proc_dointvec, int (const struct ctl_table *, int,	\
+					void *, size_t *, loff_t *))
+#define handler_table							\
+	typeof(*__builtin_choose_expr(TABLE_IS_CONST,			\
+				      (const struct ctl_table *)NULL,	\
+				      (struct ctl_table *)NULL))
+
 /* Two values that must agree are changed together or not at all. The lock is
  * against other writers; the packet path may see one new and one old.
  */
-static int do_threshold(const struct ctl_table *table, int write,
-			void *buffer, size_t *lenp, loff_t *ppos)
+static int do_threshold(handler_table *table, int write, void *buffer,
+			size_t *lenp, loff_t *ppos)
 {
 	struct netns_ipvs *ipvs = table->extra2;
 	int *knob = table->data;
@@ -52,7 +66,7 @@ static int do_threshold(const struct ctl_table *table, int write,
 	return ret;
 }
 
-static int do_ports(const struct ctl_table *table, int write, void *buffer,
+static int do_ports(handler_table *table, int write, void *buffer,
 		    size_t *lenp, loff_t *ppos)
 {
 	int *knob = table->data;
@@ -71,8 +85,8 @@ static int do_ports(const struct ctl_table *table, int write, void *buffer,
 }
 
 /* Seconds in user space, jiffies here */
-static int do_refresh_period(const struct ctl_table *table, int write,
-			     void *buffer, size_t *lenp, loff_t *ppos)
+static int do_seconds(handler_table *table, int write, void *buffer,
+		      size_t *lenp, loff_t *ppos)
 {
 	unsigned int *knob = table->data;
 	struct ctl_table tmp = *table;
@@ -92,6 +106,10 @@ static int do_refresh_period(const struct ctl_table *table, int write,
 /* Offsets into struct ip_vs_sync_knobs until a namespace has its copy */
 #define KNOB_AT(field)	((void *)offsetof(struct ip_vs_sync_knobs, field))
 #define KNOB_SIZE(field) sizeof_field(struct ip_vs_sync_knobs, field)
+
+static const int repair_max = 1 << 22;
+static const int pace_min = 1000;
+static const int pace_max = 10000000;
 
 static const struct ctl_table sync_vars[] = {
 	{
@@ -143,7 +161,7 @@ static const struct ctl_table sync_vars[] = {
 		.data		= KNOB_AT(refresh_period),
 		.maxlen		= KNOB_SIZE(refresh_period),
 		.mode		= 0644,
-		.proc_handler	= do_refresh_period,
+		.proc_handler	= do_seconds,
 	},
 	{
 		.procname	= "sync_retries",
@@ -154,13 +172,53 @@ static const struct ctl_table sync_vars[] = {
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_THREE,
 	},
+	{
+		.procname	= "sync_repair",
+		.data		= KNOB_AT(repair),
+		.maxlen		= KNOB_SIZE(repair),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= (void *)&repair_max,
+	},
+	{
+		.procname	= "sync_pace",
+		.data		= KNOB_AT(pace),
+		.maxlen		= KNOB_SIZE(pace),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= (void *)&pace_min,
+		.extra2		= (void *)&pace_max,
+	},
+	{
+		.procname	= "sync_silent",
+		.data		= KNOB_AT(silent),
+		.maxlen		= KNOB_SIZE(silent),
+		.mode		= 0644,
+		.proc_handler	= do_seconds,
+	},
+	{ }
 };
+
+#define KNOBS		(ARRAY_SIZE(sync_vars) - 1)
 
 /* What costs the host's memory is not for the owner of a container to set */
 static bool is_resource(const struct ctl_table *t)
 {
 	return !strcmp(t->procname, "sync_qlen_max") ||
-	       !strcmp(t->procname, "sync_sock_size");
+	       !strcmp(t->procname, "sync_sock_size") ||
+	       !strcmp(t->procname, "sync_repair");
+}
+
+static struct ctl_table_header *knobs_show(struct net *net,
+					   struct ctl_table *tbl)
+{
+	/* Where this is no macro a table ends with an empty entry */
+#ifdef register_net_sysctl
+	return register_net_sysctl_sz(net, "net/ipv4/vs", tbl, KNOBS);
+#else
+	return register_net_sysctl(net, "net/ipv4/vs", tbl);
+#endif
 }
 
 /**
@@ -180,7 +238,7 @@ int __net_init ip_vs_sync_sysctl_init(struct netns_ipvs *ipvs)
 	tbl = kmemdup(sync_vars, sizeof(sync_vars), GFP_KERNEL);
 	if (!tbl)
 		return -ENOMEM;
-	for (i = 0; i < ARRAY_SIZE(sync_vars); i++) {
+	for (i = 0; i < KNOBS; i++) {
 		tbl[i].data = (void *)&sync->knobs + (size_t)tbl[i].data;
 		if (tbl[i].proc_handler == do_threshold)
 			tbl[i].extra2 = ipvs;
@@ -188,8 +246,7 @@ int __net_init ip_vs_sync_sysctl_init(struct netns_ipvs *ipvs)
 		    is_resource(&tbl[i]))
 			tbl[i].mode = 0444;
 	}
-	sync->sysctl_hdr = register_net_sysctl_sz(ipvs->net, "net/ipv4/vs",
-						  tbl, ARRAY_SIZE(sync_vars));
+	sync->sysctl_hdr = knobs_show(ipvs->net, tbl);
 	if (!sync->sysctl_hdr) {
 		kfree(tbl);
 		return -ENOMEM;

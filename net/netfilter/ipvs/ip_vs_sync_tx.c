@@ -39,6 +39,13 @@
 /* The same when the device's queue is full, which it soon is no more */
 #define NOBUFS_DELAY		SEND_DELAY
 
+/* A connection that dies more than this before its time, in jiffies, is told to
+ * be gone.
+ */
+#define DELETE_SLACK		(2 * HZ)
+/* From the last message to a HELLO that tells its number, in jiffies */
+#define HELLO_SOON		max(HZ / 10, 1)
+
 /* What a state means, see enum ip_vs_sync_phase; 0 is IP_VS_SYNC_HELD */
 static const u8 tcp_phase[IP_VS_TCP_S_LAST] = {
 	[IP_VS_TCP_S_ESTABLISHED]	= IP_VS_SYNC_STEADY,
@@ -128,6 +135,7 @@ static void read_rules(const struct ip_vs_sync_knobs *k,
 	rules->period = READ_ONCE(k->threshold[1]);
 	rules->refresh = READ_ONCE(k->refresh_period);
 	rules->retries = READ_ONCE(k->retries);
+	rules->silent = READ_ONCE(k->silent);
 }
 
 /* With sync_persist_mode a template stands for all it controls */
@@ -209,15 +217,24 @@ static int set_pending(atomic_t *bits, bool left)
 	return old;
 }
 
+enum mark {
+	MARK_SET,		/* it is on the list, or has died */
+	MARK_OTHERS,		/* another CPU is about to put it there */
+	MARK_FULL,		/* there is no room for it */
+};
+
 /* Put a connection that is due on the list of its thread. Called under RCU by
  * who has a reference to it or found it in the table.
  */
-static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
-		      const struct ip_vs_sync_view *v, unsigned long next)
+static enum mark conn_mark(struct ip_vs_sync_master *m,
+			   struct ip_vs_conn *cp,
+			   const struct ip_vs_sync_view *v,
+			   unsigned long next)
 {
 	struct ip_vs_sync_tx *tx = conn_thread(m, cp);
 	struct ip_vs_sync_queue *q = get_cpu_ptr(tx->queue);
 	unsigned long waiting = queue_len(q);
+	enum mark mark = MARK_SET;
 	bool first;
 	int bits;
 
@@ -225,10 +242,13 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 	if (unlikely(queue_full(tx, waiting)) &&
 	    !(atomic_read(&cp->sync.bits) & IP_VS_SYNC_PENDING)) {
 		this_cpu_inc(tx->queue->full);
+		mark = MARK_FULL;
 		goto out;
 	}
-	if (!ip_vs_sync_claim(&cp->sync, v, next))
+	if (!ip_vs_sync_claim(&cp->sync, v, next)) {
+		mark = MARK_OTHERS;
 		goto out;
+	}
 	trace_ip_vs_sync_announced(cp, v->last_state == IP_VS_SYNC_NEVER);
 
 	bits = set_pending(&cp->sync.bits, v->left);
@@ -246,6 +266,7 @@ static void conn_mark(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		tx_wake(tx, IP_VS_SYNC_GATHER);
 out:
 	put_cpu_ptr(tx->queue);
+	return mark;
 }
 
 /* A packet of a connection makes it due */
@@ -395,23 +416,61 @@ out:
  * @m:	master daemon
  * @cp:	the connection
  *
- * Announces it if a backup would forget it before this director does.
+ * Announces it if a backup would forget it before this director does, or was
+ * not told of it for long.
  *
  * Context: process, under RCU.
  * Return: true when it was announced.
  */
 bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
+	const struct ip_vs_sync_knobs *k = &cp->ipvs->sync.knobs;
+	struct ip_vs_sync_rules rules;
 	struct ip_vs_sync_view v;
 	unsigned long next;
 
+	read_rules(k, &rules);
 	conn_view(cp, atomic_read(&cp->in_pkts), &v);
 	v.left = true;
-	if (likely(!ip_vs_sync_lease_due(&v, &next)) ||
-	    left_to_template(&cp->ipvs->sync.knobs, cp))
+	if (likely(!ip_vs_sync_lease_due(&rules, &v, &next)) ||
+	    left_to_template(k, cp))
 		return false;
-	conn_mark(m, cp, &v, next);
-	return true;
+	/* Who has told it is there to tell it: no two masters tell each other
+	 * what neither has a packet of.
+	 */
+	if (v.last_state == IP_VS_SYNC_NEVER &&
+	    ip_vs_sync_peer_alive(cp->ipvs, READ_ONCE(cp->sync.by)))
+		return false;
+	return conn_mark(m, cp, &v, next) == MARK_SET;
+}
+
+/**
+ * ip_vs_sync_tell() - tell a connection, due or not
+ * @m:	master daemon
+ * @cp:	the connection
+ *
+ * Context: process, under RCU.
+ * Return: false when it has to be tried again, the list is full.
+ */
+bool ip_vs_sync_tell(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
+{
+	struct ip_vs_sync_view v;
+	unsigned long next;
+	enum mark mark;
+
+	do {
+		conn_view(cp, atomic_read(&cp->in_pkts), &v);
+		v.left = true;
+		if (v.phase == IP_VS_SYNC_HELD ||
+		    left_to_template(&cp->ipvs->sync.knobs, cp))
+			return true;
+		next = ip_vs_sync_next_time(v.now, v.sync_time);
+		mark = conn_mark(m, cp, &v, next);
+		/* What others put there may come too late for the caller, who
+		 * says next that it is told.
+		 */
+	} while (mark == MARK_OTHERS);
+	return mark == MARK_SET;
 }
 
 /**
@@ -426,7 +485,73 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 	cp->sync.state = IP_VS_SYNC_NEVER;
 	cp->sync.pkts = 0;
 	cp->sync.until = cp->sync.sync_time;
+	cp->sync.by = IP_VS_SYNC_BY_NOBODY;
+	cp->sync.seq = 0;
 	atomic_set(&cp->sync.bits, 0);
+}
+
+/* Would a backup that was told of the connection keep it now, for long? */
+static bool died_early(const struct ip_vs_conn *cp)
+{
+	return (long)(READ_ONCE(cp->sync.until) - jiffies) > DELETE_SLACK;
+}
+
+/**
+ * ip_vs_sync_conn_lost() - what one has told, another tells now
+ * @cp:		the connection, the caller holds a reference
+ * @by:		who had told it
+ *
+ * Context: any.
+ */
+void ip_vs_sync_conn_lost(struct ip_vs_conn *cp, u32 by)
+{
+	struct ip_vs_sync_master *m;
+	struct ip_vs_sync_tx *tx;
+
+	if (!(by & IP_VS_SYNC_BY_MASTER)) {
+		ip_vs_sync_peer_lost(cp->ipvs, by);
+		return;
+	}
+	rcu_read_lock();
+	m = rcu_dereference(cp->ipvs->sync.master);
+	tx = m ? conn_thread(m, cp) : NULL;
+	if (tx && tx->stream.by == by)
+		this_cpu_inc(tx->queue->gone);
+	rcu_read_unlock();
+}
+
+/* A connection that this director had told is gone. Return: true when it is on
+ * its way to the thread, which tells that and frees it.
+ */
+static bool conn_bury(struct ip_vs_conn *cp, u32 by)
+{
+	struct ip_vs_sync_queue *q;
+	struct ip_vs_sync_master *m;
+	struct ip_vs_sync_tx *tx;
+	bool bury = false;
+
+	rcu_read_lock();
+	m = rcu_dereference(cp->ipvs->sync.master);
+	if (!m)
+		goto out;
+	tx = conn_thread(m, cp);
+	if (tx->stream.by != by)
+		goto out;
+	q = get_cpu_ptr(tx->queue);
+	this_cpu_inc(tx->queue->gone);
+	bury = READ_ONCE(cp->ipvs->sync.knobs.version) &&
+	       tx->stream.instance && died_early(cp);
+	if (bury) {
+		atomic_or(IP_VS_SYNC_BURIED | IP_VS_SYNC_PENDING,
+			  &cp->sync.bits);
+		this_cpu_inc(tx->queue->added);
+		if (llist_add(&cp->sync.node, &q->head))
+			tx_wake(tx, IP_VS_SYNC_IDLE);
+	}
+	put_cpu_ptr(tx->queue);
+out:
+	rcu_read_unlock();
+	return bury;
 }
 
 /**
@@ -439,8 +564,16 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
  */
 bool ip_vs_sync_conn_release(struct ip_vs_conn *cp)
 {
-	return atomic_fetch_or(IP_VS_SYNC_DEAD, &cp->sync.bits) &
-	       IP_VS_SYNC_PENDING;
+	u32 by;
+
+	if (atomic_fetch_or(IP_VS_SYNC_DEAD, &cp->sync.bits) &
+	    IP_VS_SYNC_PENDING)
+		return true;
+	by = xchg(&cp->sync.by, IP_VS_SYNC_BY_NOBODY);
+	if (by & IP_VS_SYNC_BY_MASTER)
+		return conn_bury(cp, by);
+	ip_vs_sync_peer_lost(cp->ipvs, by);
+	return false;
 }
 
 static struct ip_vs_conn *node_conn(struct llist_node *node)
@@ -450,20 +583,25 @@ static struct ip_vs_conn *node_conn(struct llist_node *node)
 
 /* Append a list to the backlog. The lists of the CPUs have the newest first,
  * the backlog has it last.
+ * Return: how many there are on the list.
  */
-static void tx_append(struct ip_vs_sync_tx *tx, struct llist_node *list)
+static unsigned long tx_append(struct ip_vs_sync_tx *tx,
+			       struct llist_node *list)
 {
 	struct llist_node *newest = list, *node, *oldest = NULL;
+	unsigned long n = 0;
 
 	while (list) {
 		node = list;
 		list = node->next;
 		node->next = oldest;
 		oldest = node;
-		tx->backlog_len++;
+		n++;
 	}
 	*tx->tail = oldest;
 	tx->tail = &newest->next;
+	tx->backlog_len += n;
+	return n;
 }
 
 /* Move all that is pending to the backlog */
@@ -476,11 +614,52 @@ static void tx_take(struct ip_vs_sync_tx *tx)
 		q = per_cpu_ptr(tx->queue, cpu);
 		if (llist_empty(&q->head))
 			continue;
-		WRITE_ONCE(q->taken, READ_ONCE(q->added));
-		tx_append(tx, llist_del_all(&q->head));
+		ip_vs_sync_add(&q->taken,
+			       tx_append(tx, llist_del_all(&q->head)));
 	}
 	if (tx->backlog_len > tx->waiting_max)
 		WRITE_ONCE(tx->waiting_max, tx->backlog_len);
+}
+
+/* The thread is about to tell a connection in a message. Called under RCU. */
+static void tx_own(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp, u32 seq)
+{
+	struct ip_vs_sync_stream *s = &tx->stream;
+	u32 by;
+
+	WRITE_ONCE(cp->sync.seq, seq);
+	by = xchg(&cp->sync.by, s->by);
+	if (by != s->by) {
+		ip_vs_sync_peer_lost(tx->ipvs, by);
+		WRITE_ONCE(s->told, s->told + 1);
+	}
+	/* It dies on another CPU, which may have come too early to see that.
+	 * Both orders are fine: each xchg() is a full barrier, and so is what
+	 * sets DEAD.
+	 */
+	if (unlikely(atomic_read(&cp->sync.bits) & IP_VS_SYNC_DEAD) &&
+	    xchg(&cp->sync.by, IP_VS_SYNC_BY_NOBODY) == s->by)
+		WRITE_ONCE(s->told, s->told - 1);
+}
+
+/* A connection on the list has died. Return: true if backups are to be told. */
+static bool tx_disown(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp, int bits)
+{
+	struct ip_vs_sync_stream *s = &tx->stream;
+	u32 by = xchg(&cp->sync.by, IP_VS_SYNC_BY_NOBODY);
+
+	if (by == s->by)
+		WRITE_ONCE(s->told, s->told - 1);
+	else
+		ip_vs_sync_peer_lost(tx->ipvs, by);
+	return bits & IP_VS_SYNC_BURIED ||
+	       (by == s->by && s->instance && died_early(cp));
+}
+
+static void tx_free(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp)
+{
+	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
 }
 
 /* Free the dead in the backlog while it can not be sent, so that a link that
@@ -497,8 +676,8 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 		if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_DEAD) {
 			*link = (*link)->next;
 			tx->backlog_len--;
-			call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
-			ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
+			tx_disown(tx, cp, 0);
+			tx_free(tx, cp);
 		} else {
 			link = &(*link)->next;
 		}
@@ -509,23 +688,31 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 
 /* Take one connection off the backlog. Called under RCU, which keeps it until
  * it is encoded: from here on it may be marked again or die.
- * Return: the connection, NULL if it has died already.
+ * Return: the connection, NULL if it has died already: it is freed, or in its
+ * grave until that is told.
  */
 static struct ip_vs_conn *tx_next(struct ip_vs_sync_tx *tx)
 {
 	struct ip_vs_conn *cp = node_conn(tx->backlog);
+	struct ip_vs_sync_stream *s = &tx->stream;
+	int bits;
 
 	tx->backlog = tx->backlog->next;
 	tx->backlog_len--;
 	if (!tx->backlog)
 		tx->tail = &tx->backlog;
 	/* Fully ordered: pairs with conn_mark() */
-	if (atomic_fetch_andnot(IP_VS_SYNC_PENDING, &cp->sync.bits) &
-	    IP_VS_SYNC_DEAD) {
-		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
-		return NULL;
+	bits = atomic_fetch_andnot(IP_VS_SYNC_PENDING, &cp->sync.bits);
+	if (!(bits & IP_VS_SYNC_DEAD))
+		return cp;
+	if (tx_disown(tx, cp, bits)) {
+		cp->sync.node.next = NULL;
+		*s->graves_tail = &cp->sync.node;
+		s->graves_tail = &cp->sync.node.next;
+	} else {
+		tx_free(tx, cp);
 	}
-	return cp;
+	return NULL;
 }
 
 static void seq_record(const struct ip_vs_seq *seq, struct ip_vs_sync_seq *to)
@@ -665,35 +852,110 @@ static void tx_unblocked(struct ip_vs_sync_tx *tx)
 	tx->failing = false;
 }
 
-static void tx_send(struct ip_vs_sync_tx *tx)
+/**
+ * ip_vs_sync_send() - try to send a datagram to the group
+ * @tx:		the master thread
+ * @buf:	the datagram
+ * @len:	its bytes
+ *
+ * Context: the thread; does not wait.
+ * Return: below 0 when it could not be sent.
+ */
+int ip_vs_sync_send(struct ip_vs_sync_tx *tx, const u8 *buf, unsigned int len)
 {
-	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
-	struct ip_vs_sync_writer *w = &tx->w;
-	struct kvec vec;
+	struct msghdr msg = {
+		.msg_flags	= MSG_DONTWAIT | MSG_NOSIGNAL,
+		.msg_name	= &tx->group,
+		.msg_namelen	= tx->group_len,
+	};
+	struct kvec vec = { .iov_base = (void *)buf, .iov_len = len };
+
+	return ip_vs_sync_sock_ready(tx->sock, tx->ifindex) ?:
+	       kernel_sendmsg(tx->sock, &msg, &vec, 1, len);
+}
+
+/**
+ * ip_vs_sync_transmit() - send a message
+ * @tx:		the master thread
+ * @buf:	the message
+ * @len:	its bytes
+ *
+ * Tries until it is out or the thread is told to stop.
+ *
+ * Context: the thread, may sleep.
+ * Return: false when it had to be given up.
+ */
+bool ip_vs_sync_transmit(struct ip_vs_sync_tx *tx, const u8 *buf,
+			 unsigned int len)
+{
 	int ret;
 
-	if (!w->records)
-		return;
-	vec.iov_base = w->buf;
-	vec.iov_len = ip_vs_sync_write_close(w);
-	while ((ret = ip_vs_sync_sock_ready(tx->sock, tx->ifindex) ?:
-		      kernel_sendmsg(tx->sock, &msg, &vec, 1,
-				     vec.iov_len)) < 0) {
-		if (kthread_should_stop()) {
-			atomic_long_add(w->records,
-					&tx->ipvs->sync.lost_at_stop);
-			goto out;
-		}
+	while ((ret = ip_vs_sync_send(tx, buf, len)) < 0) {
+		if (kthread_should_stop())
+			return false;
 		tx_wait(tx, ret);
 	}
 	tx_unblocked(tx);
-	trace_ip_vs_sync_sent(tx->ipvs, tx->id, w->records, vec.iov_len);
 	WRITE_ONCE(tx->last_message, jiffies);
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_MESSAGES], 1);
-	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], vec.iov_len);
-	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);
-out:
-	ip_vs_sync_write_open(w, w->version, w->syncid);
+	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_BYTES], len);
+	return true;
+}
+
+/* Are the messages of this version numbered? */
+static bool is_numbered(const struct ip_vs_sync_tx *tx)
+{
+	return tx->stream.instance && tx->w.version;
+}
+
+/* Number the message that is being built */
+static void tx_number(struct ip_vs_sync_tx *tx)
+{
+	struct ip_vs_sync_trailer t = {
+		.instance	= tx->stream.instance,
+		.seq		= tx->stream.history.next,
+	};
+
+	if (is_numbered(tx))
+		ip_vs_sync_trailer_write(&tx->w, &t);
+}
+
+/* A numbered message is out, or given up; its number is not used again */
+static void tx_numbered(struct ip_vs_sync_tx *tx)
+{
+	if (!is_numbered(tx))
+		return;
+	ip_vs_sync_history_close(&tx->stream.history);
+	tx->stream.sent = jiffies;
+}
+
+static void tx_open(struct ip_vs_sync_tx *tx, u8 version)
+{
+	ip_vs_sync_write_open(&tx->w, version, tx->w.syncid);
+	tx->w.limit = tx->stream.maxlen;
+	if (is_numbered(tx))
+		tx->w.limit = max(tx->w.limit & ~3U,
+				  (unsigned int)IP_VS_SYNC_TRAILER_LEN) -
+			      IP_VS_SYNC_TRAILER_LEN;
+}
+
+static void tx_send(struct ip_vs_sync_tx *tx)
+{
+	struct ip_vs_sync_writer *w = &tx->w;
+	unsigned int len;
+
+	if (!w->records)
+		return;
+	tx_number(tx);
+	len = ip_vs_sync_write_close(w);
+	if (ip_vs_sync_transmit(tx, w->buf, len)) {
+		trace_ip_vs_sync_sent(tx->ipvs, tx->id, w->records, len);
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_RECORDS], w->records);
+	} else {
+		atomic_long_add(w->records, &tx->ipvs->sync.lost_at_stop);
+	}
+	tx_numbered(tx);
+	tx_open(tx, w->version);
 }
 
 /* Add a record to the message, after sending it if it is full: an empty one
@@ -712,26 +974,33 @@ static void tx_add(struct ip_vs_sync_tx *tx,
 /* Take one connection off the backlog and add it to the message */
 static void tx_encode(struct ip_vs_sync_tx *tx)
 {
+	struct ip_vs_sync_history *h = &tx->stream.history;
 	struct ip_vs_sync_record rec;
 	struct ip_vs_conn *cp;
+	u32 bucket = 0;
 	bool told;
 
 	rcu_read_lock();
 	cp = tx_next(tx);
 	told = cp && tx_record(tx, cp, &rec);
+	if (told && is_numbered(tx)) {
+		/* A full message goes first */
+		tx_own(tx, cp, h->next + !ip_vs_sync_write_fits(&tx->w, &rec));
+		bucket = ip_vs_conn_hashkey_conn(cp);
+	}
 	rcu_read_unlock();
-	if (!cp)
-		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
-	if (told)
-		tx_add(tx, &rec);
+	if (!told)
+		return;
+	tx_add(tx, &rec);
+	if (is_numbered(tx))
+		ip_vs_sync_history_add(h, bucket);
 }
 
 /* Send all that is pending */
 static void tx_flush(struct ip_vs_sync_tx *tx)
 {
 	tx_take(tx);
-	ip_vs_sync_write_open(&tx->w, READ_ONCE(tx->ipvs->sync.knobs.version),
-			      tx->w.syncid);
+	tx_open(tx, READ_ONCE(tx->ipvs->sync.knobs.version));
 	/* Sending adds to the backlog when it has to wait */
 	while (tx->backlog) {
 		while (tx->backlog) {
@@ -768,12 +1037,193 @@ static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
 	 * and before the look at the lists, see tx_wake().
 	 */
 	smp_store_mb(tx->doze, doze);
-	if (!tx_waiting(tx, many) && !kthread_should_stop()) {
+	if (!tx_waiting(tx, many) && !READ_ONCE(tx->heard) &&
+	    !kthread_should_stop()) {
 		schedule_timeout(timeout);
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WAKEUPS], 1);
 	}
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(tx->doze, IP_VS_SYNC_AWAKE);
+}
+
+static void conn_key(const struct ip_vs_conn *cp, struct ip_vs_sync_key *key)
+{
+	key->af = cp->af;
+	key->protocol = cp->protocol;
+	key->template = cp->flags & IP_VS_CONN_F_TEMPLATE;
+	key->cport = cp->cport;
+	key->vport = cp->vport;
+	key->caddr = cp->caddr;
+	key->vaddr = cp->vaddr;
+}
+
+static bool same_ends(const struct ip_vs_conn *a, const struct ip_vs_conn *b)
+{
+	return a->ipvs == b->ipvs && a->af == b->af &&
+	       a->protocol == b->protocol &&
+	       !((a->flags ^ b->flags) & IP_VS_CONN_F_TEMPLATE) &&
+	       a->cport == b->cport && a->vport == b->vport &&
+	       ip_vs_addr_equal(a->af, &a->caddr, &b->caddr) &&
+	       ip_vs_addr_equal(a->af, &a->vaddr, &b->vaddr);
+}
+
+/* Is there another connection between the same ends by now? It has been told,
+ * or will be, and a backup takes that for the news of the old one. If it is
+ * made from here on it is told after the DELETE.
+ */
+static bool has_successor(const struct ip_vs_conn *old)
+{
+	struct ip_vs_conn *cp;
+	bool found = false;
+
+	/* Without a reference, which would have a timer that fires meanwhile
+	 * start again.
+	 */
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(cp,
+				 &ip_vs_conn_tab[ip_vs_conn_hashkey_conn(old)],
+				 c_list) {
+		found = same_ends(cp, old);
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* Send a DELETE, and keep it in case it is lost */
+static void tx_send_delete(struct ip_vs_sync_tx *tx,
+			   const struct ip_vs_sync_trailer *t)
+{
+	unsigned int len = ip_vs_sync_delete_close(&tx->w, t);
+
+	if (ip_vs_sync_transmit(tx, tx->w.buf, len))
+		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_DELETED],
+			       tx->w.records);
+	ip_vs_sync_stream_keep(&tx->stream, t->seq, tx->w.buf, len);
+	tx_numbered(tx);
+}
+
+/**
+ * ip_vs_sync_delete_again() - send a DELETE that was lost
+ * @tx:		the thread, which builds no message
+ * @buf:	as it was sent
+ * @len:	its bytes
+ *
+ * Its connections are gone, so there is nothing newer to tell of them than the
+ * order of old.
+ *
+ * Context: the thread, may sleep.
+ */
+void ip_vs_sync_delete_again(struct ip_vs_sync_tx *tx, const u8 *buf,
+			     unsigned int len)
+{
+	struct ip_vs_sync_trailer t = {
+		.instance	= tx->stream.instance,
+		.seq		= tx->stream.history.next,
+	};
+	unsigned int again;
+
+	memcpy(tx->w.buf, buf, len);
+	tx->w.version = 1;
+	tx->w.len = len - IP_VS_SYNC_TRAILER_LEN;
+	again = ip_vs_sync_delete_close(&tx->w, &t);
+	ip_vs_sync_transmit(tx, tx->w.buf, again);
+	ip_vs_sync_stream_keep(&tx->stream, t.seq, tx->w.buf, again);
+	tx_numbered(tx);
+}
+
+/* Free those that died early, the lease is left to them */
+static void tx_abandon(struct ip_vs_sync_stream *s)
+{
+	struct ip_vs_conn *cp;
+
+	while (s->graves) {
+		cp = node_conn(s->graves);
+		s->graves = s->graves->next;
+		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+	}
+	s->graves_tail = &s->graves;
+}
+
+/* Tell of those that died early, as many as the pace allows */
+static void tx_bury(struct ip_vs_sync_tx *tx)
+{
+	struct ip_vs_sync_stream *s = &tx->stream;
+	struct ip_vs_sync_trailer t = { .instance = s->instance };
+	struct ip_vs_sync_key key;
+	struct ip_vs_conn *cp;
+
+	if (!s->graves)
+		return;
+	/* Version 0 knows no DELETE */
+	if (!READ_ONCE(tx->ipvs->sync.knobs.version)) {
+		tx_abandon(s);
+		return;
+	}
+	tx_open(tx, 1);
+	t.seq = s->history.next;
+	ip_vs_sync_delete_open(&tx->w, tx->w.syncid, t.seq);
+	while (s->graves && ip_vs_sync_tokens(tx) > 0) {
+		cp = node_conn(s->graves);
+		conn_key(cp, &key);
+		if (!has_successor(cp) &&
+		    !ip_vs_sync_delete_add(&tx->w, &key)) {
+			tx_send_delete(tx, &t);
+			t.seq = s->history.next;
+			ip_vs_sync_delete_open(&tx->w, tx->w.syncid, t.seq);
+			continue;
+		}
+		s->tokens--;
+		s->graves = s->graves->next;
+		if (!s->graves)
+			s->graves_tail = &s->graves;
+		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+		cond_resched();
+	}
+	if (tx->w.records)
+		tx_send_delete(tx, &t);
+}
+
+/* Jiffies until there is something to do though nothing is marked */
+static long tx_timeout(const struct ip_vs_sync_tx *tx)
+{
+	const struct ip_vs_sync_stream *s = &tx->stream;
+	long left;
+
+	if (!s->instance)
+		return MAX_SCHEDULE_TIMEOUT;
+	if (s->graves)
+		return 1;
+	left = s->hello - jiffies;
+	if (s->said != s->history.next - 1)
+		left = min(left, (long)(s->sent + HELLO_SOON - jiffies));
+	return max(left, 0L);
+}
+
+/**
+ * ip_vs_sync_rouse() - end a thread's sleep
+ * @tx:		the thread
+ *
+ * Context: any.
+ */
+void ip_vs_sync_rouse(struct ip_vs_sync_tx *tx)
+{
+	/* Before the read of doze, as a mark is, see tx_wake() */
+	smp_store_mb(tx->heard, true);
+	tx_wake(tx, IP_VS_SYNC_GATHER);
+}
+
+/* Woken by the socket: there is a request in it, or room */
+static int tx_heard(struct wait_queue_entry *wait, unsigned int mode, int sync,
+		    void *key)
+{
+	struct ip_vs_sync_tx *tx = wait->private;
+
+	if (key && !(key_to_poll(key) & (EPOLLIN | EPOLLERR)))
+		return 0;
+	ip_vs_sync_rouse(tx);
+	return 0;
 }
 
 /**
@@ -785,17 +1235,43 @@ static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
  */
 int ip_vs_sync_tx_thread(void *data)
 {
+	DEFINE_WAIT_FUNC(wait, tx_heard);
 	struct ip_vs_sync_tx *tx = data;
+	struct ip_vs_sync_stream *s = &tx->stream;
+	unsigned int passes;
 
+	wait.private = tx;
+	add_wait_queue(sk_sleep(tx->sock->sk), &wait);
 	while (!kthread_should_stop()) {
-		tx_doze(tx, IP_VS_SYNC_IDLE, 1, MAX_SCHEDULE_TIMEOUT);
-		if (!tx_waiting(tx, 1))
+		tx_doze(tx, IP_VS_SYNC_IDLE, 1, tx_timeout(tx));
+		if (READ_ONCE(tx->heard))
+			ip_vs_sync_answer(tx);
+		passes = ip_vs_sync_walk_passes(&tx->master->walk);
+		if (tx_waiting(tx, 1)) {
+			/* Who asked waits for the answer, and so do others who
+			 * might ask for the same.
+			 */
+			if (!s->n_fills)
+				tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough,
+					SEND_DELAY);
+			tx_flush(tx);
+		}
+		if (!s->instance)
 			continue;
-		tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough, SEND_DELAY);
-		tx_flush(tx);
+		tx_bury(tx);
+		if (passes != s->passes) {
+			/* All that it marked is out */
+			s->done = s->history.next - 1;
+			s->hello = jiffies;
+			WRITE_ONCE(s->progress, IP_VS_SYNC_PASS_DONE);
+			/* The next pass may start */
+			smp_store_release(&s->passes, passes);
+		}
+		ip_vs_sync_confirm(tx, HELLO_SOON);
 	}
 	/* Nothing is marked any more: what was, gets its last chance */
 	tx_flush(tx);
+	remove_wait_queue(sk_sleep(tx->sock->sk), &wait);
 	return 0;
 }
 
@@ -815,8 +1291,9 @@ int ip_vs_sync_tx_init(struct ip_vs_sync_tx *tx, unsigned int maxlen,
 
 	size = max(maxlen, (unsigned int)(IP_VS_SYNC_HEADER_MAX +
 					  IP_VS_SYNC_RECORD_MAX));
-	tx->w.buf = kvmalloc(size, GFP_KERNEL);
-	tx->w.limit = maxlen;
+	tx->w.buf = kvmalloc(size + IP_VS_SYNC_TRAILER_LEN + 3, GFP_KERNEL);
+	tx->stream.maxlen = maxlen;
+	tx->stream.graves_tail = &tx->stream.graves;
 	tx->w.syncid = syncid;
 	tx->tail = &tx->backlog;
 	tx->next_sift = jiffies;
@@ -841,8 +1318,11 @@ void ip_vs_sync_tx_exit(struct ip_vs_sync_tx *tx)
 	/* Only if the thread never ran: it leaves nothing behind */
 	rcu_read_lock();
 	while (tx->backlog)
-		tx_next(tx);
+		if (tx_next(tx))
+			atomic_long_inc(&tx->ipvs->sync.lost_at_stop);
 	rcu_read_unlock();
+	tx_abandon(&tx->stream);
+	ip_vs_sync_stream_exit(tx);
 	free_percpu(tx->queue);
 	kvfree(tx->w.buf);
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IPVS sync: the master's slow walk over the connection table
+/* IPVS sync: the master's walk over the connection table
  *
  * Packets announce connections, but a connection whose packets stop before
  * half of its timeout has gone since it was announced is left with less time
- * on the backups than here. The walk finds these. It looks at every connection
- * once in %IP_VS_SYNC_WALK_PERIOD, a slice of the table each WALK_TICK, so that
+ * on the backups than here, and one that never reaches the threshold is never
+ * announced. The slow walk finds these. It looks at every connection once in
+ * %IP_VS_SYNC_WALK_PERIOD, a slice of the table each WALK_TICK, so that
  * timeouts of more than twice that are safe.
+ *
+ * A backup that lacks the table asks for a pass: one that tells every
+ * connection, as fast as sync_pace allows. Who asks while a pass runs gets the
+ * next one.
  */
 
 #include <linux/jiffies.h>
@@ -16,13 +21,20 @@
 
 /* In jiffies */
 #define WALK_TICK	HZ
+#define PASS_TICK	max(HZ / 100, 1)
+/* What has been asked to slow down is back at full pace after so many ticks */
+#define PASS_RECOVERY	80
+
+static struct ip_vs_sync_master *walk_master(struct ip_vs_sync_walk *walk)
+{
+	return container_of(walk, struct ip_vs_sync_master, walk);
+}
 
 static void walk_bucket(struct ip_vs_sync_walk *walk, int bucket)
 {
-	struct ip_vs_sync_master *m;
+	struct ip_vs_sync_master *m = walk_master(walk);
 	struct ip_vs_conn *cp;
 
-	m = container_of(walk, struct ip_vs_sync_master, walk);
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(cp, &ip_vs_conn_tab[bucket], c_list)
 		if (cp->ipvs == walk->ipvs && ip_vs_sync_renew(m, cp))
@@ -30,13 +42,13 @@ static void walk_bucket(struct ip_vs_sync_walk *walk, int bucket)
 	rcu_read_unlock();
 }
 
-static void walk_work(struct work_struct *work)
+static void slow_walk(struct ip_vs_sync_walk *walk)
 {
-	struct ip_vs_sync_walk *walk;
 	int left;
 
-	walk = container_of(to_delayed_work(work), struct ip_vs_sync_walk,
-			    work);
+	if (time_before(jiffies, walk->next_slow))
+		return;
+	walk->next_slow = jiffies + WALK_TICK;
 	left = atomic_read(&walk->ipvs->conn_count) ?
 	       DIV_ROUND_UP(ip_vs_conn_tab_size,
 			    IP_VS_SYNC_WALK_PERIOD / WALK_TICK) : 0;
@@ -45,7 +57,189 @@ static void walk_work(struct work_struct *work)
 		walk->bucket = (walk->bucket + 1) % ip_vs_conn_tab_size;
 		cond_resched();
 	}
-	queue_delayed_work(system_unbound_wq, &walk->work, WALK_TICK);
+}
+
+/* Is the connection one to tell a backup that knows nothing? What another
+ * master that is alive has told, it can tell itself.
+ */
+static bool in_pass(const struct ip_vs_sync_walk *walk, struct ip_vs_conn *cp)
+{
+	u32 by = READ_ONCE(cp->sync.by);
+
+	if (cp->ipvs != walk->ipvs)
+		return false;
+	return by & IP_VS_SYNC_BY_MASTER ||
+	       !ip_vs_sync_peer_alive(walk->ipvs, by);
+}
+
+/* Return: false when it is to be tried again later */
+static bool pass_bucket(struct ip_vs_sync_walk *walk, int bucket)
+{
+	struct ip_vs_sync_master *m = walk_master(walk);
+	struct ip_vs_conn *cp;
+	bool done = true;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(cp, &ip_vs_conn_tab[bucket], c_list) {
+		if (!in_pass(walk, cp))
+			continue;
+		done = ip_vs_sync_tell(m, cp);
+		if (!done)
+			break;
+		walk->tokens--;
+		ip_vs_sync_add(&walk->passed, 1);
+	}
+	rcu_read_unlock();
+	return done;
+}
+
+static void pass_start(struct ip_vs_sync_walk *walk)
+{
+	struct ip_vs_sync_master *m = walk_master(walk);
+	struct ip_vs_sync_stream *s;
+	unsigned int id;
+
+	WRITE_ONCE(walk->wanted, false);
+	/* What is marked from here on is in the message that is being built
+	 * now, or in a later one.
+	 */
+	for (id = 0; id < m->threads; id++) {
+		s = &m->tx[id].stream;
+		WRITE_ONCE(s->progress, 0);
+		/* Who finds the new start finds that nothing is done */
+		smp_store_release(&s->pass, READ_ONCE(s->history.next));
+	}
+	walk->passing = true;
+	walk->next = 0;
+	walk->tokens = 0;
+	walk->refilled = jiffies;
+}
+
+static void pass_end(struct ip_vs_sync_walk *walk)
+{
+	struct ip_vs_sync_master *m = walk_master(walk);
+	unsigned int id;
+
+	walk->passing = false;
+	/* After all marks: a thread that finds the new count sends what is on
+	 * its lists, and then says that the pass is through.
+	 */
+	smp_store_release(&walk->passes, walk->passes + 1);
+	for (id = 0; id < m->threads; id++)
+		ip_vs_sync_rouse(&m->tx[id]);
+}
+
+static void pass_progress(struct ip_vs_sync_walk *walk)
+{
+	u16 progress = (u64)walk->next * (IP_VS_SYNC_PASS_DONE - 1) /
+		       ip_vs_conn_tab_size;
+	struct ip_vs_sync_master *m = walk_master(walk);
+	unsigned int id;
+
+	for (id = 0; id < m->threads; id++)
+		WRITE_ONCE(m->tx[id].stream.progress, progress);
+}
+
+/* Connections that may be told now, of those a second in @pace: the work may
+ * run later than it was told to, but not more than a tenth of a second counts.
+ */
+static void pass_refill(struct ip_vs_sync_walk *walk, long pace)
+{
+	long gone = min(jiffies - walk->refilled, HZ / 10UL);
+	long slow = READ_ONCE(walk->slow);
+
+	if (slow)
+		WRITE_ONCE(walk->slow, slow - 1);
+	pace -= pace * slow / (PASS_RECOVERY + PASS_RECOVERY / 16);
+	walk->refilled = jiffies;
+	walk->tokens = min(walk->tokens, 0L) + max(pace * gone / HZ, 1L);
+}
+
+/* Has every thread told the end of the last pass? */
+static bool all_told(struct ip_vs_sync_walk *walk)
+{
+	struct ip_vs_sync_master *m = walk_master(walk);
+	unsigned int id;
+
+	for (id = 0; id < m->threads; id++)
+		/* Pairs with the thread: it writes progress no more */
+		if (smp_load_acquire(&m->tx[id].stream.passes) != walk->passes)
+			return false;
+	return true;
+}
+
+static void pass(struct ip_vs_sync_walk *walk)
+{
+	if (!walk->passing) {
+		if (!READ_ONCE(walk->wanted) || !all_told(walk))
+			return;
+		pass_start(walk);
+	}
+	pass_refill(walk, READ_ONCE(walk->ipvs->sync.knobs.pace));
+	while (walk->tokens > 0 && walk->next < ip_vs_conn_tab_size) {
+		if (!pass_bucket(walk, walk->next))
+			return;
+		walk->next++;
+		cond_resched();
+	}
+	pass_progress(walk);
+	if (walk->next == ip_vs_conn_tab_size)
+		pass_end(walk);
+}
+
+static void walk_work(struct work_struct *work)
+{
+	struct ip_vs_sync_walk *walk;
+
+	walk = container_of(to_delayed_work(work), struct ip_vs_sync_walk,
+			    work);
+	slow_walk(walk);
+	pass(walk);
+	queue_delayed_work(system_unbound_wq, &walk->work,
+			   walk->passing || READ_ONCE(walk->wanted) ?
+			   PASS_TICK : WALK_TICK);
+}
+
+/**
+ * ip_vs_sync_walk_pass() - a backup wants the whole table
+ * @walk:	the master's
+ *
+ * Context: a thread of the master.
+ */
+void ip_vs_sync_walk_pass(struct ip_vs_sync_walk *walk)
+{
+	if (READ_ONCE(walk->wanted))
+		return;
+	WRITE_ONCE(walk->wanted, true);
+	mod_delayed_work(system_unbound_wq, &walk->work, 0);
+}
+
+/**
+ * ip_vs_sync_walk_slow() - a backup has missed messages
+ * @walk:	the master's
+ *
+ * Context: a thread of the master.
+ */
+void ip_vs_sync_walk_slow(struct ip_vs_sync_walk *walk)
+{
+	int slow = READ_ONCE(walk->slow);
+
+	WRITE_ONCE(walk->slow, (slow + PASS_RECOVERY + 1) / 2);
+}
+
+/**
+ * ip_vs_sync_walk_passes() - how many passes are through
+ * @walk:	the master's
+ *
+ * What they told has been marked.
+ *
+ * Context: any.
+ * Return: their number.
+ */
+unsigned int ip_vs_sync_walk_passes(const struct ip_vs_sync_walk *walk)
+{
+	/* Pairs with pass_end(): all marks are seen */
+	return smp_load_acquire(&walk->passes);
 }
 
 /**
@@ -59,13 +253,14 @@ void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,
 			   struct netns_ipvs *ipvs)
 {
 	walk->ipvs = ipvs;
+	walk->next_slow = jiffies + WALK_TICK;
 	INIT_DELAYED_WORK(&walk->work, walk_work);
 	queue_delayed_work(system_unbound_wq, &walk->work, WALK_TICK);
 }
 
 /**
  * ip_vs_sync_walk_stop() - stop the walk of a master
- * @walk:	a started one
+ * @walk:	a started one; a thread that still runs may start it again
  *
  * Context: process, may sleep.
  */

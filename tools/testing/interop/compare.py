@@ -179,7 +179,8 @@ def told(found, flow, here, there, synced):
 def told_all(burst, version, sizes):
     """Have so many bytes been heard as all records of a burst have?"""
     header = (4, 8)[version]
-    return sum(size - header + -size % 4 for size, _ in sizes) >= \
+    return sum(size - header + -size % 4 - trailer
+               for size, _, trailer in sizes) >= \
         len(burst.flows) * burst.record[version]
 
 
@@ -189,13 +190,14 @@ def traffic(found, burst, version, heard):
     """
     sizes, ports, bad = heard
     header, record = (4, 8)[version], burst.record[version]
-    for size, records in sizes:
-        if size > max(burst.maxlen, header + record):
+    for size, records, trailer in sizes:
+        if size > max(burst.maxlen, header + record + trailer):
             found.add('length', f'a message of {size} bytes with {records} '
                       'records')
     full = min(burst.maxlen, header + record * min(len(burst.flows), 255))
-    longest = max((size for size, _ in sizes), default=0)
-    if burst.ports == 1 and longest <= full - record:
+    longest = max((size for size, *_ in sizes), default=0)
+    trailer = max((trailer for *_, trailer in sizes), default=0)
+    if burst.ports == 1 and longest <= full - record - trailer:
         found.add('filled', f'no message has more than {longest} bytes')
     for why in bad:
         found.add('malformed', why)

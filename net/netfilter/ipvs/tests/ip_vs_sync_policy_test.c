@@ -634,6 +634,7 @@ static const struct walk_row {
 	bool		due;
 	bool		controls;
 	s32		less;
+	long		silent;
 } walk_rows[] = {
 	{ "no packet since, half", LEASE, 0, LIFE, 0, EST, EST, false },
 	{ "no packet since, end", LIFE, 0, LIFE, 0, EST, EST, false },
@@ -700,6 +701,16 @@ static const struct walk_row {
 	{ "opening, as announced", LEASE, 0, LIFE, HZ, SYN, SYN, false },
 	{ "told by another director", LEASE, 0, LIFE, HZ, NEVER, EST, false },
 	{ "closing, told by another", LEASE, 0, LIFE, HZ, NEVER, FIN, false },
+	{ "never told, young", 10 * HZ - 1, 0, LIFE, HZ, NEVER, EST, false,
+	  false, 0, 10 * HZ },
+	{ "never told, silent", 10 * HZ, 0, LIFE, HZ, NEVER, EST, true,
+	  false, 0, 10 * HZ },
+	{ "never told, silent, closing", 10 * HZ, 0, LIFE, HZ, NEVER, FIN,
+	  true, false, 0, 10 * HZ },
+	{ "never told, silent, opening", 10 * HZ, 0, LIFE, HZ, NEVER, SYN,
+	  false, false, 0, 10 * HZ },
+	{ "told, silent", 10 * HZ, 0, LIFE, 0, EST, EST, false, false, 0,
+	  10 * HZ },
 };
 
 static void walk_desc(const struct walk_row *row, char *desc)
@@ -712,6 +723,7 @@ KUNIT_ARRAY_PARAM(walk, walk_rows, walk_desc);
 static void walk_one(struct kunit *test)
 {
 	const struct walk_row *row = test->param_value;
+	struct ip_vs_sync_rules rules = { .silent = row->silent };
 	struct ip_vs_sync_view v = {
 		.timeout	= row->timeout,
 		.state		= row->state,
@@ -729,7 +741,7 @@ static void walk_one(struct kunit *test)
 		v.now = epochs[i] + row->ago;
 		v.expires = epochs[i] + row->later + row->timeout;
 		next = v.sync_time;
-		due = ip_vs_sync_lease_due(&v, &next);
+		due = ip_vs_sync_lease_due(&rules, &v, &next);
 		KUNIT_ASSERT_EQ_MSG(test, due, row->due, "at %#lx", v.now);
 		if (due && row->due)
 			expect_word(test, v.now, v.sync_time, next, 0);

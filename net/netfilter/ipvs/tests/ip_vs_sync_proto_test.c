@@ -2,8 +2,7 @@
 /* KUnit tests of IPVS sync: the wire format
  *
  * The messages below were written down from the description of the format and
- * not taken from what the code makes of them. They are hexadecimal digits;
- * blanks part the fields. Words in brackets lie in host order in the message.
+ * not taken from what the code makes of them.
  *
  * - vectors: whole messages, byte for byte, in both directions
  * - headers: what is accepted as a message at all
@@ -26,9 +25,9 @@
 #include <linux/string.h>
 
 #include "../ip_vs_sync_proto.h"
+#include "ip_vs_sync_bytes.h"
 
-#define MESSAGE_MAX	288	/* of those written down here */
-#define RECORDS_MAX	3	/* likewise */
+#define RECORDS_MAX	3	/* of a message written down here */
 
 #define SEED		20111122
 
@@ -36,70 +35,6 @@
 #define NAME_16		"abcdefghijklmnop"
 #define NAME_17		"abcdefghijklmnopq"
 #define HEX_16		"6162636465666768696a6b6c6d6e6f70"
-
-/* From digits to bytes. Return: how many */
-static unsigned int unhex(struct kunit *test, const char *hex, u8 *buf)
-{
-	unsigned int words = 0, len = 0;
-	__be32 wire;
-	u32 word;
-
-	for (; *hex; hex++) {
-		switch (*hex) {
-		case ' ':
-			break;
-		case '[':
-			words = len;
-			break;
-		case ']':
-			for (; words < len; words += sizeof(word)) {
-				memcpy(&wire, buf + words, sizeof(wire));
-				word = ntohl(wire);
-				memcpy(buf + words, &word, sizeof(word));
-			}
-			break;
-		default:
-			KUNIT_ASSERT_LT(test, len, MESSAGE_MAX);
-			KUNIT_ASSERT_EQ(test, hex2bin(buf + len, hex, 1), 0);
-			len++;
-			hex++;
-		}
-	}
-	return len;
-}
-
-/* A copy in a buffer of just that size */
-static u8 *exactly(struct kunit *test, const u8 *bytes, unsigned int len)
-{
-	u8 *buf = kunit_kmalloc(test, len, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, buf);
-	memcpy(buf, bytes, len);
-	return buf;
-}
-
-/* Make a message say that it is as long as it is */
-static void set_size(u8 *message, unsigned int len)
-{
-	if (len >= 4) {
-		message[2] = len >> 8;
-		message[3] = len;
-	}
-}
-
-static void expect_bytes(struct kunit *test, const u8 *got, const u8 *want,
-			 unsigned int len)
-{
-	unsigned int i;
-
-	for (i = 0; i < len; i++) {
-		if (got[i] == want[i])
-			continue;
-		KUNIT_FAIL(test, "byte %u is %02x, not %02x", i, got[i],
-			   want[i]);
-		return;
-	}
-}
 
 static void expect_seq(struct kunit *test, const struct ip_vs_sync_seq *got,
 		       const struct ip_vs_sync_seq *want)

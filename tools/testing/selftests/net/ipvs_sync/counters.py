@@ -14,7 +14,7 @@ import time
 
 import lib
 import wire
-from lib import HOLE, VIP, World, check, equal, soon, stays
+from lib import HOLE, VIP, World, check, equal, soon
 
 DNS, WEB = f'{VIP}:53', f'{VIP}:80'
 
@@ -22,9 +22,10 @@ DNS, WEB = f'{VIP}:53', f'{VIP}:80'
 class Counted(World):
     """A World where the first packet of a flow announces it."""
 
-    def __init__(self, *options, sock_size=0):
+    def __init__(self, *options, sock_size=0, repair=None):
         super().__init__()
         self.options, self.sock_size = options, sock_size
+        self.repair = repair
 
     def make(self):
         super().make()
@@ -34,8 +35,12 @@ class Counted(World):
                      f'-A -t {WEB} -s rr', f'-a -t {WEB} -r {HOLE} -m')
         self.sysctl(sync_threshold='0 0')
         self.backup.sysctl(sync_sock_size=self.sock_size)
+        if self.repair is not None:
+            self.master.sysctl(sync_repair=self.repair)
         for director, role in zip(self.directors, ('master', 'backup')):
             director.start(role, *self.options)
+        if self.master.numbers():
+            self.in_sync()
 
     def queue(self, what):
         """Give the master's sync device a queue."""
@@ -49,7 +54,7 @@ class Counted(World):
 
 def test_since():
     """The time since the last message is told, -1 before the first"""
-    with Counted() as w:
+    with Counted(repair=0) as w:
         both = (w.master, 'master.0.since_message_ms'), \
             (w.backup, 'backup.0.since_message_ms')
         for director, name in both:
@@ -62,6 +67,21 @@ def test_since():
         for director, name in both:
             age = director.counts()[name]
             check(2950 <= age <= 3100, f'{name} {age} after 3 s')
+
+
+def test_since_hello():
+    """Of a master a HELLO is no message, to a backup it is a datagram"""
+    with Counted() as w:
+        equal(w.master.count('master.since_message_ms'), -1)
+        check(0 <= w.backup.count('backup.since_message_ms') <= 1100,
+              'not heard')
+        flow, = w.burst(1)
+        soon(lambda: not w.missing([flow]), 'it arrives')
+        time.sleep(3)
+        age = w.master.count('master.since_message_ms')
+        check(2950 <= age <= 3100, f'{age} after 3 s')
+        age = w.backup.count('backup.since_message_ms')
+        check(0 <= age <= 1100, f'{age} though HELLOs come')
 
 
 def test_waiting_max():
@@ -158,6 +178,8 @@ def test_lost_at_stop():
 def test_receive_dropped():
     """Datagrams that find the socket's buffer full are counted"""
     with Counted(sock_size=8192) as w:
+        w.master.stop('master')     # no more HELLOs
+        before = w.backup.count('backup.messages')
         # Before the backup's thread, which would read each as it comes
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         for port in range(1, 501):
@@ -166,7 +188,7 @@ def test_receive_dropped():
 
         def seen():
             counts = w.backup.counts()
-            return counts['backup.0.messages'] + \
+            return counts['backup.0.messages'] - before + \
                 counts['backup.0.receive_dropped'] == 500
         soon(seen, 'each datagram is counted')
         check(w.backup.counts()['backup.0.receive_dropped'] > 0,
@@ -201,16 +223,37 @@ def test_nomem():
 
 def test_idle():
     """Nothing counts while nothing happens"""
-    with Counted() as w:
+    idle(repair=0)
+
+
+def test_idle_hello():
+    """Nothing but HELLOs, one a second, where messages are numbered"""
+    moved = idle('hellos', 'backup.0.messages', 'bytes', 'wakeups')
+    equal(moved['master.0.hellos'], moved['backup.0.messages'])
+    check(29 <= moved['master.0.hellos'] <= 31, f'{moved}')
+    equal(moved['backup.0.bytes'], 44 * moved['master.0.hellos'])
+    equal(moved['master.0.bytes'], 0)
+    for name in 'master.0.wakeups', 'backup.0.wakeups':
+        check(moved[name] <= 62, f'{name}: {moved[name]}')
+
+
+def idle(*may, **how):
+    """How much the counters that may have risen in 30 s; others may not."""
+    with Counted(**how) as w:
         flow, = w.burst(1)
         soon(lambda: not w.missing([flow]), 'it arrives')
+        time.sleep(1)           # and a HELLO that tells its number
 
-        def changes(ns):
-            return {name: value for name, value in ns.counts().items()
-                    if not name.endswith('since_message_ms')}
-        before = [changes(ns) for ns in w.directors]
-        stays(lambda: [changes(ns) for ns in w.directors] == before,
-              'the counters', 30)
+        def values(moving):
+            return {name: value for ns in w.directors
+                    for name, value in ns.counts().items()
+                    if name.endswith(may) is moving and
+                    not name.endswith('since_message_ms')}
+        before, moving = values(False), values(True)
+        time.sleep(30)
+        equal(values(False), before)
+        return {name: value - moving[name]
+                for name, value in values(True).items()}
 
 
 if __name__ == '__main__':

@@ -13,9 +13,10 @@ passes it makes it announce the connection: that record shows them all.
 
 import lib
 import wire
-from lib import HOLE, VIP, World, equal, soon
+from lib import HOLE, VIP, World, check, equal, soon
 from wire import (DROUTE, FWD, HASHED, INACTIVE, IN_SEQ, MASQ, NFCT,
-                  NOOUTPUT, NO_CPORT, OUT_SEQ, SEQ, SYNC, TUNNEL, Record)
+                  NOOUTPUT, NO_CPORT, ONE_PACKET, OUT_SEQ, SEQ, SYNC, TUNNEL,
+                  Record)
 
 NAT = f'{HOLE}:80'
 DR = f'{HOLE}:81'           # of a service on port 81: DR keeps the port
@@ -133,6 +134,41 @@ def test_synced():
         local = w.flow('tcp', via=w.backup)
         local.open()
         equal(w.backup.conn(local).origin, 'LOCAL')
+
+
+def test_created():
+    """A new connection has no flags but those that it may have"""
+    odd = HASHED | SYNC | 0x18 | 0xc000
+    with Mirror() as w:
+        unrelated(w)
+        for port, version, flags in ((1000, 0, odd), (1001, 1, odd),
+                                     (1002, 1, odd | 0xffff0000)):
+            record = tcp(flags, port)
+            w.inject(record, syncid=7, version=version)
+            equal(hex(w.flags(record)), hex(SYNC), f'v{version}')
+
+
+def test_one_packet_server():
+    """What comes by sync is hashed, so it is no one-packet connection,
+    whatever its server is set up for
+    """
+    with Mirror() as w:
+        unrelated(w)
+        late, soon_bound = [Record('udp', f'10.1.0.9:{port}', f'{VIP}:53',
+                                   f'{HOLE}:53', timeout=300)
+                            for port in (1000, 1001)]
+        w.inject(late, syncid=7)
+        w.backup.ipvsadm(f'-A -u {VIP}:53 -s rr')
+        w.backup.one_packet_server(f'{VIP}:53', f'{HOLE}:53')
+        # It is one: a client's own connection there does not last.
+        flow = w.flow('udp', dst=f'{VIP}:53', via=w.backup)
+        flow.send()
+        equal(w.backup.conn(flow), None, 'a connection of its own')
+        w.inject(late, soon_bound, syncid=7)
+        equal(sum(w.backup.dest(f'{HOLE}:53')), 2, 'bound')
+        for record in late, soon_bound:
+            equal(hex(w.flags(record) & ONE_PACKET), '0x0')
+            check(w.backup.conn(record), 'a packet has ended it')
 
 
 def update_bits(with_server):

@@ -18,12 +18,18 @@ DNS, DNS6 = f'{VIP}:53', f'[{VIP6}]:53'
 class Quick(World):
     """A World where the first packet of a flow announces it."""
 
+    def __init__(self, repair=None):
+        super().__init__()
+        self.repair = repair
+
     def make(self):
         super().make()
         self.service(f'-A -u {DNS} -s rr', f'-a -u {DNS} -r {HOLE} -m',
                      f'-A -u {DNS6} -s rr',
                      f'-a -u {DNS6} -r [{HOLE6}]:53 -m')
         self.sysctl(sync_threshold='0 0')
+        if self.repair is not None:
+            self.sysctl(sync_repair=self.repair)
 
     def burst(self, count, dst=DNS):
         """New flows, all at one moment; gives them."""
@@ -40,15 +46,20 @@ class Quick(World):
         return m
 
 
-def length(maxlen, version, limit):
+def length(maxlen, version, limit, repair=None):
     """No message is longer, none tells of more than 255, none is lost."""
-    with Quick() as w:
+    with Quick(repair) as w:
         w.sysctl(sync_version=version)
         w.backup.start('backup')
         w.master.start('master', *(('--sync-maxlen', str(maxlen))
                                    if maxlen else ()))
+        behind = 0
+        if w.master.numbers():
+            w.in_sync()
+            behind = 16
         ear = w.tap()
-        flows = w.burst(300)
+        # No more messages than the backup's socket takes at once
+        flows = w.burst(300 if limit > 100 else 150)
         soon(lambda: w.backup.count('backup.records') == len(flows),
              f'all {len(flows)} arrive')
         equal(len(w.backup.conns()), len(flows))
@@ -56,9 +67,12 @@ def length(maxlen, version, limit):
         messages = ear.read()
         header, size = (8, 36) if version else (4, 24)
         largest = max(m.size for m in messages)
-        most = max(1, min(255, (limit - header) // size))
+        most = max(1, min(255, ((limit & ~3 if behind else limit) - header -
+                                behind) // size))
         equal(max(len(m.records) for m in messages), most)
-        equal(largest, header + most * size)
+        equal(largest, header + most * size + behind)
+        check(largest <= limit or most == 1, f'{largest} bytes')
+        equal({m.seq is not None for m in messages}, {bool(behind)})
         # A few may be part-full.
         check(len(messages) <= len(flows) / most + 4,
               f'{len(messages)} messages')
@@ -70,14 +84,25 @@ LENGTHS = [(1, 0), (44, 44), (79, 79), (None, 1472), (9187, 9187),
 
 def test_length_inet6():
     """A record longer than the length goes by itself"""
-    with Quick() as w:
+    length_inet6(0)
+
+
+def test_length_inet6_numbered():
+    """So it does with a number"""
+    length_inet6(16)
+
+
+def length_inet6(behind):
+    with Quick(None if behind else 0) as w:
         w.backup.start('backup')
         w.master.start('master', '--sync-maxlen', '50')
+        if behind:
+            w.in_sync()
         ear = w.tap()
         flows = w.burst(10, DNS6) + w.burst(10)
         soon(lambda: len(w.backup.conns()) == len(flows), 'all arrive')
         equal({(m.size, len(m.records)) for m in ear.read()},
-              {(80, 1), (44, 1)})
+              {(80 + behind, 1), (44 + behind, 1)})
 
 
 def test_length_backup():
@@ -91,7 +116,17 @@ def test_length_backup():
 
 def test_syncid():
     """A backup takes messages of its syncid only"""
-    with Quick() as w:
+    equal(syncids(0), 3)
+
+
+def test_syncid_hello():
+    """And HELLOs"""
+    check(syncids(None) >= 6, 'HELLOs of others do not count')
+
+
+def syncids(repair):
+    """How many were rejected for their syncid, of three flows"""
+    with Quick(repair) as w:
         w.backup.start('backup', syncid=7)
         ear = w.tap()
         for syncid, taken in (7, True), (8, False), (0, False), (255, False):
@@ -102,8 +137,10 @@ def test_syncid():
                 soon(w.backup.conns, 'on the backup')
             else:
                 soon(lambda: w.backup.rejects(), 'a message is rejected')
-        equal(w.backup.rejects(), {'syncid': 3})
+        rejects = w.backup.rejects()
+        equal(list(rejects), ['syncid'])
         equal(len(w.backup.conns()), 1)
+        return rejects['syncid']
 
 
 def test_syncid_any():
@@ -185,6 +222,9 @@ def test_both():
         for director in w.directors:
             director.start('master', syncid=7)
             director.start('backup', syncid=7)
+        # Until then what they ask each other for is told twice.
+        for director in w.directors:
+            w.in_sync(director)
         here = w.burst(10)
         there = [w.flow('udp', dst=DNS, via=w.backup) for _ in range(10)]
         for flow in there:
@@ -220,7 +260,8 @@ def test_both_stop():
 
 if __name__ == '__main__':
     lib.main(*((f'Messages of at most {maxlen or "the usual"} bytes, '
-                f'version {version}',
-                lambda maxlen=maxlen, version=version, limit=limit:
-                length(maxlen, version, limit))
-               for maxlen, limit in LENGTHS for version in (0, 1)))
+                f'version {version}' + ', numbered' * (repair is None),
+                lambda maxlen=maxlen, version=version, limit=limit,
+                repair=repair: length(maxlen, version, limit, repair))
+               for maxlen, limit in LENGTHS
+               for version, repair in ((0, 0), (1, 0), (1, None))))

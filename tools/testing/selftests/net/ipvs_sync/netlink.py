@@ -6,6 +6,7 @@
     cli.py --spec ip_vs_sync.yaml   shows them and their counters
 """
 
+import glob
 import importlib.util
 import json
 import os
@@ -18,27 +19,31 @@ from lib import HOLE, VIP, World, check, equal, soon
 DNS = f'{VIP}:53'
 
 
-def kernel_tree():
-    """The kernel tree with the tool and the specifications."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    own = os.path.join(here, *[os.pardir] * 5)
-    for tree in own, os.path.join(own, 'build/linux-6.12'):
-        if os.path.exists(os.path.join(tree, 'tools/net/ynl/cli.py')):
-            return os.path.abspath(tree)
+OWN = os.path.abspath(os.path.join(os.path.dirname(__file__),
+                                   *[os.pardir] * 5))
+
+
+def find_ynl():
+    """The directory of the tool. It comes with the kernel tree, but not with
+    an old one; that of another base knows the old kernel just as well.
+    """
+    for tree in OWN, *sorted(glob.glob(f'{OWN}/build/linux-*')):
+        if os.path.exists(f'{tree}/tools/net/ynl/cli.py'):
+            return f'{tree}/tools/net/ynl'
     return None
 
 
-TREE = kernel_tree()
+YNL = find_ynl()
 
 
 def arguments(family):
-    if not TREE:
-        lib.skip('needs tools/net/ynl of the kernel tree')
+    if not YNL:
+        lib.skip('needs tools/net/ynl, which this kernel tree does not have')
     if not importlib.util.find_spec('yaml'):
         lib.skip('needs python3-yaml')
-    return [sys.executable, f'{TREE}/tools/net/ynl/cli.py', '--no-schema',
+    return [sys.executable, f'{YNL}/cli.py', '--no-schema',
             '--output-json', '--spec',
-            f'{TREE}/Documentation/netlink/specs/{family}.yaml']
+            f'{OWN}/Documentation/netlink/specs/{family}.yaml']
 
 
 def ynl(ns, family, *words, ok=True):
@@ -111,12 +116,17 @@ def test_daemons():
         equal(master, {
             'role': 'master', 'ifname': 'sync', 'syncid': 3, 'maxlen': 900,
             'group': '224.0.0.81', 'port': 9100, 'ttl': 5, 'threads': 4,
-            'bound-late': 0, 'lost-at-stop': 0, 'renewed': 0})
+            'bound-late': 0, 'lost-at-stop': 0, 'renewed': 0, 'passes': 0,
+            'passed': 0})
         del backup['maxlen']
+        check(backup.pop('running-ms') < 60000, 'for a minute')
         equal(backup, {
             'role': 'backup', 'ifname': 'sync', 'syncid': 200,
             'group6': 'ff02::51', 'port': 8848, 'ttl': 1, 'threads': 4,
-            'bound-late': 0, 'lost-at-stop': 0})
+            'bound-late': 0, 'lost-at-stop': 0,
+            # Nobody was heard, so there is no time since that.
+            'state': 'stale', 'progress': 1000, 'missing': 0, 'lag-ms': 0,
+            'repaired': 0, 'connections-here': 0, 'connections-there': 0})
         equal(dump(w.backup, 'daemon-get'), [], 'another namespace')
 
 
@@ -126,8 +136,8 @@ def flat(ns):
     for thread in dump(ns, 'thread-get'):
         role, number = thread['role'], thread['thread']
         groups = [(thread[role], '')]
-        if role == 'backup':
-            groups.append((thread['rejects'], 'reject_'))
+        groups.append((thread['rejects'],
+                       'reject_' if role == 'backup' else 'refused_'))
         for group, prefix in groups:
             for name, value in group.items():
                 name = prefix + name.replace('-', '_')
@@ -151,18 +161,45 @@ def test_counters():
             def steady(values):
                 """Without what only one tells, and what moves on."""
                 return {name: value for name, value in values.items()
-                        if name.count('.') == 2 and
-                        not name.endswith(('_ms', 'walk.renewed'))}
-            told = flat(ns)
-            equal(steady(told), steady(ns.counts()))
+                        if name.count('.') == 2 and '.walk.' not in name and
+                        not name.endswith('_ms')}
+            before, told, after = ns.counts(), flat(ns), ns.counts()
+            equal(sorted(steady(told)), sorted(steady(after)))
+            # Equal but for the HELLOs since
+            for name, value in steady(told).items():
+                check(before[name] <= value <= after[name],
+                      f'{name} {value}: {before[name]} to {after[name]}')
+            moved = {name.split('.')[2] for name in steady(after)
+                     if before[name] != after[name]}
+            check(moved <= {'hellos', 'wakeups', 'messages', 'bytes'},
+                  f'{moved} moved on')
             since = [name for name in told if name.endswith('_ms')]
             equal(len(since), 2)
         equal(flat(w.backup)['backup.0.reject_state'], 1)
 
 
+def test_ready():
+    """Readiness is that of /proc/net/ip_vs_sync_ready"""
+    with Pair() as w:
+        w.start()
+        flows = [w.flow('udp', dst=DNS) for _ in range(50)]
+        for flow in flows:
+            flow.send()
+        soon(lambda: w.backup.ready_value('connections_there') == 50,
+             'all are told', 3)
+        told, = dump(w.backup, 'daemon-get')
+        equal(told['state'], w.backup.ready())
+        for name in ('lag_ms', 'missing', 'repaired', 'connections_here',
+                     'connections_there'):
+            equal(told[name.replace('_', '-')], w.backup.ready_value(name))
+        check(0 <= told['heard-ms'] < 1500, f'heard {told["heard-ms"]} ms ago')
+        equal(told['progress'], 1000)
+
+
 def test_before():
     """Before the first message there is no time since it"""
     with Pair() as w:
+        w.master.sysctl(sync_repair=0)
         w.start()
         for ns in w.directors:
             check(not [n for n in flat(ns) if n.endswith('_ms')],
@@ -181,32 +218,37 @@ def test_many_threads():
                       for n in range(64)])
 
 
-def listen(ns):
-    """A socket of ynl's in a namespace that hears of changes of state."""
+def family(ns):
+    """A socket of ynl's in a namespace."""
     arguments('ip_vs_sync')
-    where = f'{TREE}/tools/net/ynl/lib'
+    where = f'{YNL}/lib'
     spec = importlib.util.spec_from_file_location(
         'ynl', f'{where}/__init__.py', submodule_search_locations=[where])
     module = importlib.util.module_from_spec(spec)
     sys.modules['ynl'] = module
     spec.loader.exec_module(module)
     with ns:
-        family = module.YnlFamily(
-            f'{TREE}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
-        family.ntf_subscribe('state')
-    return family
+        return module.YnlFamily(
+            f'{OWN}/Documentation/netlink/specs/ip_vs_sync.yaml', '')
+
+
+def listen(ns):
+    """The same, which hears of changes of state."""
+    listener = family(ns)
+    listener.ntf_subscribe('state')
+    return listener
 
 
 def test_notify():
     """Who listens is told when a daemon starts and stops"""
     with Pair() as w:
-        family = listen(w.master)
+        listener = listen(w.master)
         w.master.start('master', syncid=9)
         w.backup.start('backup')
         w.master.stop('master')
-        family.check_ntf()
+        listener.check_ntf()
         equal([(m['name'], m['msg']['role'], m['msg']['syncid'])
-               for m in family.async_msg_queue],
+               for m in listener.async_msg_queue],
               [('daemon-start-ntf', 'master', 9),
                ('daemon-stop-ntf', 'master', 9)])
 

@@ -299,6 +299,22 @@ def test_persist_mode_off():
         soon(lambda: w.backup.conn(other), 'on the backup')
 
 
+def test_one_packet_server():
+    """A template is told even if its server is set up for one packet"""
+    with Sticky() as w:
+        w.sysctl(sync_threshold='0 0')
+        for director in w.directors:
+            director.ipvsadm(f'-A -u {VIP}:53 -s rr -p 300')
+            director.one_packet_server(f'{VIP}:53', f'{SERVERS[0]}:53')
+        w.start()
+        flow = w.flow('udp', dst=f'{VIP}:53')
+        flow.send()
+        for director in w.directors:
+            soon(lambda director=director: len(w.templates(director)) == 1,
+                 f'a template on {director.name}')
+        equal(len(w.backup.conns()), 1, 'and nothing else')
+
+
 def test_one_packet():
     """Templates of a one-packet service are told, packets are not"""
     with Sticky() as w:

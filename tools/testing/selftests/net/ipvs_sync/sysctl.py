@@ -31,6 +31,11 @@ KNOBS = {
                             ['-1', 'x']),
     'sync_retries': ('0', ['0', '1', '2', '3'],
                      ['-1', '4', 'x', '1000000']),
+    'sync_repair': ('65536', ['0', '1', '256', '1000', '4194304', '65536'],
+                    ['-1', '4194305', '2147483647', 'x']),
+    'sync_pace': ('200000', ['1000', '10000000', '200000'],
+                  ['999', '10000001', '0', '-1', 'x']),
+    'sync_silent': ('10', ['0', '1', '86400', '10'], ['-1', 'x']),
 }
 
 
@@ -158,7 +163,7 @@ def test_container():
     text = unshare()
     if text == 'unshare':
         lib.skip('no user namespaces')
-    equal(text, 'sync_qlen_max sync_sock_size')
+    equal(text, 'sync_qlen_max sync_repair sync_sock_size')
 
 
 if __name__ == '__main__':

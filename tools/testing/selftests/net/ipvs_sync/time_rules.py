@@ -22,13 +22,17 @@ WALK = 16       # seconds in which the master looks at every connection once
 
 
 class Clock(World):
-    """A World with a tap on what the master says."""
+    """A World with a tap on what the master says, whose walk leaves to
+    packets what nobody was told of.
+    """
 
-    def __init__(self, threshold='3 50', refresh=0, retries=0, udp=300):
+    def __init__(self, threshold='3 50', refresh=0, retries=0, udp=300,
+                 silent=0, repair=65536):
         super().__init__()
         self.rules = {'sync_threshold': threshold,
                       'sync_refresh_period': refresh,
-                      'sync_retries': retries}
+                      'sync_retries': retries, 'sync_silent': silent,
+                      'sync_repair': repair}
         self.udp = udp
         self.ear = None
 
@@ -236,7 +240,7 @@ def test_retries_turn():
 
 def test_retries_lost():
     """What was lost is there after a retry"""
-    with Clock(refresh=80, retries=1) as w:
+    with Clock(refresh=80, retries=1, repair=0) as w:
         w.master.run('tc', 'qdisc', 'add', 'dev', 'sync', 'root', 'netem',
                      'loss', '100%')
         flow = w.flow('udp', dst=DNS)
@@ -273,6 +277,16 @@ def test_half_first():
     """Not before the first time"""
     with Clock('100 200', udp=60) as w:
         equal(w.udp_run(50, 1), [])
+
+
+def test_silent():
+    """The walk tells what packets have not after sync_silent"""
+    for silent in 10, 20:
+        with Clock('200 400', udp=300, silent=silent) as w:
+            first, *others = w.udp_run(100, 1)
+            # It comes by within the time of a walk over the table.
+            check(silent <= first <= silent + 20, f'{silent}: by {first}')
+            equal(others, [], 'again')
 
 
 def test_half_late():

@@ -18,8 +18,14 @@ from wire import DROUTE, INACTIVE, MASQ, NOOUTPUT, TUNNEL, Record
 class Both(World):
     """A World with a service for each way of forwarding."""
 
+    def __init__(self, repair=None):
+        super().__init__()
+        self.repair = repair
+
     def make(self):
         super().make()
+        if self.repair is not None:
+            self.sysctl(sync_repair=self.repair)
         self.service(f'-A -t {VIP}:80 -s rr',
                      f'-a -t {VIP}:80 -r {HOLE}:8080 -m',
                      f'-A -t {VIP}:81 -s rr', f'-a -t {VIP}:81 -r {HOLE} -g',
@@ -35,12 +41,24 @@ class Both(World):
         # What it says, said by us, must be the same to the byte.
         record = m.records[0]
         record.type = record.size = None
-        equal(m.data.hex(), wire.message([record], m.syncid, m.version).hex())
+        numbered = m.version == 1 and self.repair is None
+        equal(m.seq is not None, numbered)
+        more = {'syncid': m.syncid, 'version': m.version}
+        said = wire.numbered([record], m.instance, m.seq, **more) \
+            if numbered else wire.message([record], **more)
+        equal(m.data.hex(), said.hex())
         return m, record
 
+    def all_sent(self, ear):
+        """Without numbers there is nothing but records."""
+        if self.repair == 0 or not self.master.numbers():
+            time.sleep(5)
+            equal([m.kind for m in ear.read(control=True)
+                   if not m.records], [])
 
-def sent(version):
-    with Both() as w:
+
+def sent(version, repair=None):
+    with Both(repair) as w:
         w.sysctl(sync_version=version)
         w.start(syncid=7)
         ear = w.tap()
@@ -51,7 +69,8 @@ def sent(version):
             flow.open()
             m, record = w.one(ear, flow)
             equal((m.version, m.syncid), (version, 7))
-            equal(m.size, 8 + 36 if version else 4 + 24)
+            equal(m.size, 4 + 24 if not version else
+                  8 + 36 if repair == 0 else 8 + 36 + 16)
             equal(m.source, '10.9.0.1')
             equal(record, Record(
                 'tcp', flow.client, f'{VIP}:{port}', f'{HOLE}:{dport}',
@@ -74,6 +93,7 @@ def sent(version):
             state=wire.UDP_NORMAL, timeout=300 if version else 0))
         soon(lambda: len(w.backup.conns()) == 4, 'all on the backup')
         equal(w.backup.rejects(), {})
+        w.all_sent(ear)
 
 
 def test_sent_0():
@@ -83,18 +103,32 @@ def test_sent_0():
 
 def test_sent_1():
     """Version 1 as it is sent"""
+    sent(1, 0)
+
+
+def test_sent_1_numbered():
+    """Version 1 as it is sent with numbers"""
     sent(1)
 
 
 def test_sent_inet6():
     """IPv6 in version 1"""
-    with Both() as w:
+    sent_inet6(0)
+
+
+def test_sent_inet6_numbered():
+    """IPv6 in version 1 with numbers"""
+    sent_inet6(None)
+
+
+def sent_inet6(repair):
+    with Both(repair) as w:
         w.start()
         ear = w.tap()
         flow = w.flow('tcp', dst=f'[{VIP6}]:80')
         flow.open()
         m, record = w.one(ear, flow)
-        equal(m.size, 8 + 72)
+        equal(m.size, 8 + 72 + 16 * (repair is None))
         equal(record, Record(
             'tcp', flow.client, f'[{VIP6}]:80', f'[{HOLE6}]:8080',
             state=wire.TCP_ESTABLISHED, timeout=900))
@@ -130,8 +164,9 @@ def test_switch():
 
 def test_many():
     """Records follow each other without a gap"""
-    for version, size in (0, 24), (1, 36):
-        with Both() as w:
+    for version, size, repair in (0, 24, None), (1, 36, 0), (1, 36, None):
+        behind = 16 if version and repair is None else 0
+        with Both(repair) as w:
             w.sysctl(sync_version=version)
             w.start()
             ear = w.tap()
@@ -140,7 +175,7 @@ def test_many():
                 flow.open()
             time.sleep(0.1)
             m, = ear.read()
-            equal(m.size, (8 if version else 4) + 10 * size)
+            equal(m.size, (8 if version else 4) + 10 * size + behind)
             equal({r.flow() for r in m.records}, {f.key() for f in flows})
 
 

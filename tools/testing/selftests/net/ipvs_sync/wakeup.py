@@ -22,9 +22,10 @@ TICK = 0.010        # a jiffy at HZ=100, by which sleeps are rounded up
 class Awake(World):
     """A World where the first packet of a flow announces it."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, repair=None):
         super().__init__()
         self.options = options
+        self.repair = repair
         self.ear = None
 
     def make(self):
@@ -34,6 +35,8 @@ class Awake(World):
         self.service(f'-A -t {VIP}:80 -s rr', f'-a -t {VIP}:80 -r {HOLE} -m',
                      f'-A -u {DNS} -s rr', f'-a -u {DNS} -r {HOLE} -m')
         self.sysctl(sync_threshold='0 0')
+        if self.repair is not None:
+            self.sysctl(sync_repair=self.repair)
         self.start(*self.options)
         self.ear = self.tap()
 
@@ -103,11 +106,22 @@ def burst(w, count):
 
 def test_burst_small():
     """A few at once share a part-full message"""
-    with Awake() as w:
+    burst_small(2, repair=0)
+
+
+def test_burst_small_numbered():
+    """So they do if it is numbered: a HELLO tells its number"""
+    burst_small(2 + 2)
+
+
+def burst_small(most, **how):
+    with Awake(**how) as w:
+        before = w.wakeups()
         delays = burst(w, 10)
         check(delays[-1] <= DELAY + 0.001, f'{delays[-1] * 1000:.1f} ms')
         equal(w.master.count('master.messages'), 1)
-        check(w.wakeups() <= 2, f'{w.wakeups()} wakeups')
+        check(w.wakeups() - before <= most,
+              f'{w.wakeups() - before} wakeups')
 
 
 def test_burst_large():
@@ -125,16 +139,30 @@ def test_burst_large():
 
 def test_idle():
     """An idle master does not wake up"""
-    with Awake() as w:
+    with Awake(repair=0) as w:
         before = w.wakeups()
         time.sleep(3600)
         check(w.wakeups() - before <= 60,
               f'{w.wakeups() - before} wakeups in an hour')
 
 
+def test_idle_hello():
+    """One that numbers its messages does once a second, for a HELLO"""
+    with Awake() as w:
+        w.ear.read()
+        before = w.wakeups()
+        time.sleep(600)
+        woken = w.wakeups() - before
+        # Long timers may be some percent late.
+        check(550 <= woken <= 620, f'{woken} wakeups in ten minutes')
+        hellos = w.ear.read(control=True)
+        check(550 <= len(hellos) <= 602, f'{len(hellos)} HELLOs')
+        equal({(m.kind, m.seq) for m in hellos}, {(lib.wire.HELLO, 0)})
+
+
 def test_idle_table():
     """Nor does one that holds connections without traffic"""
-    with Awake() as w:
+    with Awake(repair=0) as w:
         for _ in range(50):
             w.flow('tcp').open()
         time.sleep(1)
@@ -147,7 +175,7 @@ def test_idle_table():
 
 def test_unrelated():
     """Packets that announce nothing do not wake it"""
-    with Awake() as w:
+    with Awake(repair=0) as w:
         flow = w.flow('udp', dst=DNS)
         flow.send()
         time.sleep(1)
@@ -170,8 +198,17 @@ def test_coalesce():
 
 def test_after_idle():
     """After a day of nothing the first connection is as quick"""
-    with Awake() as w:
-        time.sleep(24 * 3600)
+    after_idle(24 * 3600, repair=0)
+
+
+def test_after_hellos():
+    """So it is after an hour of HELLOs"""
+    after_idle(3600)
+
+
+def after_idle(seconds, **how):
+    with Awake(**how) as w:
+        time.sleep(seconds)
         flow = w.flow('udp', dst=DNS)
         delay, = w.delays({flow: flow.send()[0]})
         check(delay <= DELAY + 0.001, f'after {delay * 1000:.1f} ms')

@@ -15,6 +15,7 @@ import dataclasses
 import ipaddress
 import socket
 import struct
+import time
 
 GROUP = '224.0.0.81'
 PORT = 8848
@@ -49,6 +50,12 @@ TEMPLATE_NONE, TEMPLATE_ASSURED, TEMPLATE_LAST = range(3)
 # Options of a record
 OPT_SEQ, OPT_PE_DATA, OPT_PE_NAME = 1, 2, 3
 OPT_SKIP = 0x40         # a receiver that does not know it may skip it
+
+# What a message is
+DATA, DELETE, HELLO, FILL, NACK, JOIN = range(6)
+MAGIC = b'IVST'         # of a trailer
+TRAILER = 16            # bytes of one
+NO_PASS = 0xffff
 
 PROTOCOLS = {'ip': 0, 'tcp': 6, 'udp': 17, 'esp': 50, 'ah': 51, 'sctp': 132}
 NAMES = {number: name for name, number in PROTOCOLS.items()}
@@ -200,6 +207,7 @@ class Message:
     """What came in one datagram."""
     time: float             # when, on the clock of time.time()
     source: str
+    sport: int
     port: int               # the one it was sent to
     ttl: int
     version: int
@@ -207,6 +215,98 @@ class Message:
     size: int
     records: list
     data: bytes
+    kind: int = DATA
+    instance: int = None    # without these two it is not numbered
+    seq: int = None
+    says: dict = None       # of a control message
+
+
+def trailer(instance, seq, tag=b''):
+    """What ends a numbered message and a control message."""
+    return struct.pack('!4sBBHII', MAGIC, 16 + len(tag), 0, 0, instance,
+                       seq) + tag
+
+
+def numbered(records, instance, seq, **more):
+    """A message of records with a trailer."""
+    pad = bytes(-len(message(records, **more)) % 4)
+    return message(records, tail=pad + trailer(instance, seq), **more)
+
+
+def control(kind, body, instance, seq, syncid=0, version=2, spare=0,
+            size=None, tag=b''):
+    """A control message; its body is bytes."""
+    data = body + trailer(instance, seq, tag)
+    size = 8 + len(data) if size is None else size
+    return struct.pack('!BBHBBH', 0, syncid, size, kind, version,
+                       spare) + data
+
+
+def hello(instance, seq, oldest=1, conns=0, start=0, done=0,
+          progress=NO_PASS, interval=1000, **more):
+    return control(HELLO, struct.pack('!4I2H', oldest, conns, start, done,
+                                      progress, interval), instance, seq,
+                   **more)
+
+
+def ranges(kind, pairs, instance, seq, **more):
+    """A FILL or a NACK."""
+    body = b''.join(struct.pack('!2I', *pair) for pair in pairs)
+    return control(kind, body, instance, seq, **more)
+
+
+def ask_join(since, instance, seq, **more):
+    return control(JOIN, struct.pack('!I', since), instance, seq, **more)
+
+
+def delete(order, keys, instance, seq, **more):
+    """A DELETE. A key is (protocol, client, virtual) or with a True behind
+    that for a template."""
+    body = struct.pack('!I', order)
+    for protocol, client, virtual, *template in keys:
+        (caddr, cport), (vaddr, vport) = split(client), split(virtual)
+        body += struct.pack('!BBHHH', (caddr.version == 6) |
+                            2 * bool(template and template[0]),
+                            PROTOCOLS.get(protocol, protocol), cport, vport,
+                            0) + caddr.packed + vaddr.packed
+    return control(DELETE, body, instance, seq, **more)
+
+
+def decode_trailer(data, pos):
+    magic, length, zero, spare, instance, seq = \
+        struct.unpack_from('!4sBBHII', data, pos)
+    if magic != MAGIC or zero or spare or length != 16 or \
+            pos + length != len(data) or pos % 4:
+        raise ValueError(f'no trailer: {data[pos:]}')
+    return instance, seq
+
+
+def decode_body(kind, body):
+    """What a control message says, by its kind."""
+    if kind == HELLO:
+        return dict(zip(('oldest', 'conns', 'start', 'done', 'progress',
+                         'interval'), struct.unpack('!4I2H', body)))
+    if kind in (FILL, NACK):
+        return {'ranges': list(struct.iter_unpack('!2I', body))}
+    if kind == JOIN:
+        return {'since': struct.unpack('!I', body)[0]}
+    if kind != DELETE:
+        raise ValueError(f'kind {kind}')
+    order, = struct.unpack_from('!I', body)
+    keys, pos = [], 4
+    while pos < len(body):
+        what, number, cport, vport, spare = \
+            struct.unpack_from('!BBHHH', body, pos)
+        if what & ~3 or spare:
+            raise ValueError(f'key of type {what}, spare {spare}')
+        length = 16 if what & 1 else 4
+        caddr, vaddr = (ipaddress.ip_address(body[at:at + length]) for at in
+                        (pos + 8, pos + 8 + length))
+        pos += 8 + 2 * length
+        key = NAMES.get(number, number), join(caddr, cport), \
+            join(vaddr, vport)
+        keys.append(key + (True,) * bool(what & 2))
+    return {'order': order, 'keys': keys}
 
 
 def decode(data, **where):
@@ -218,18 +318,27 @@ def decode(data, **where):
         _, syncid, size, count, version, spare = \
             struct.unpack_from('!BBHBBH', data)
         pos = 8
-        if version != 1 or spare:
+        if version not in (1, 2) or spare:
             raise ValueError(f'version {version}, spare {spare}')
     if size != len(data):
         raise ValueError(f'{len(data)} bytes say they are {size}')
+    if version == 2:
+        instance, seq = decode_trailer(data, len(data) - 16)
+        return Message(version=version, syncid=syncid, size=size, records=[],
+                       data=data, kind=count, instance=instance, seq=seq,
+                       says=decode_body(count, data[8:-16]), **where)
     records = []
     for _ in range(count):
         record, pos = (decode_v1 if version else decode_v0)(data, pos)
         records.append(record)
-    if pos != len(data):
+    numbered = {}
+    if version and pos < len(data):
+        instance, seq = decode_trailer(data, pos + -pos % 4)
+        numbered = {'instance': instance, 'seq': seq}
+    elif pos != len(data):
         raise ValueError(f'{len(data) - pos} bytes behind the last record')
     return Message(version=version, syncid=syncid, size=size,
-                   records=records, data=data, **where)
+                   records=records, data=data, **numbered, **where)
 
 
 # Not in the socket module
@@ -272,8 +381,9 @@ class Tap:
         sock.setblocking(False)
         return sock
 
-    def read(self):
-        """The messages since the last call, in the order of time."""
+    def read(self, control=False):
+        """The messages since the last call, in the order of time; control
+        messages only if asked for."""
         messages = []
         for port, sock in self.socks.items():
             while True:
@@ -281,8 +391,8 @@ class Tap:
                     data, extra, _, source = sock.recvmsg(65536, 256)
                 except BlockingIOError:
                     break
-                where = {'source': source[0], 'port': port, 'ttl': None,
-                         'time': None}
+                where = {'source': source[0], 'sport': source[1],
+                         'port': port, 'ttl': None, 'time': None}
                 for _, kind, text in extra:
                     if kind == SO_TIMESTAMPNS:
                         seconds, nanoseconds = struct.unpack('=qq', text)
@@ -290,7 +400,8 @@ class Tap:
                     else:
                         where['ttl'], = struct.unpack('=i', text)
                 messages.append(decode(data, **where))
-        return sorted(messages, key=lambda m: m.time)
+        return sorted((m for m in messages if control or m.version != 2),
+                      key=lambda m: m.time)
 
     def records(self):
         """The records since the last call, in the order of time."""
@@ -299,3 +410,84 @@ class Tap:
     def close(self):
         for sock in self.socks.values():
             sock.close()
+
+
+class Speaker:
+    """A master that a test speaks for: one instance, one thread of it."""
+
+    def __init__(self, ns, instance=0x1234, group=GROUP, port=PORT,
+                 syncid=0):
+        self.instance, self.to, self.syncid = instance, (group, port), syncid
+        with ns:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                             socket.inet_aton(ns.sync))
+        self.sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+        self.sock.bind((ns.sync, 0))
+        self.sock.setblocking(False)
+
+    def send(self, data):
+        self.sock.sendto(data, self.to)
+
+    def say(self, seq, *records, **more):
+        """A message of records."""
+        more.setdefault('syncid', self.syncid)
+        self.send(numbered(records, self.instance, seq, **more))
+
+    def hello(self, seq, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(hello(self.instance, seq, **more))
+
+    def fill(self, seq, *pairs, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(ranges(FILL, pairs, self.instance, seq, **more))
+
+    def delete(self, seq, *keys, order=None, **more):
+        more.setdefault('syncid', self.syncid)
+        self.send(delete(seq if order is None else order, keys,
+                         self.instance, seq, **more))
+
+    def heard(self, kind=None):
+        """What it was asked for since the last call."""
+        messages = []
+        while True:
+            try:
+                data, extra, _, source = self.sock.recvmsg(65536, 256)
+            except BlockingIOError:
+                return messages
+            m = decode(data, source=source[0], sport=source[1],
+                       port=self.sock.getsockname()[1], time=time.time(),
+                       ttl=struct.unpack('=i', extra[0][2])[0])
+            if kind in (None, m.kind):
+                messages.append(m)
+
+    def close(self):
+        self.sock.close()
+
+
+class Asker:
+    """A backup that a test speaks for."""
+
+    def __init__(self, ns, master, ttl=255):
+        """The master is known by a message that a Tap has heard from it."""
+        self.master = master
+        with ns:
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        self.sock.connect((master.source, master.sport))
+
+    def send(self, data):
+        self.sock.send(data)
+
+    def join(self, since, seq, instance=None, **more):
+        more.setdefault('syncid', self.master.syncid)
+        self.send(ask_join(since, instance or self.master.instance, seq,
+                           **more))
+
+    def nack(self, seq, *pairs, instance=None, **more):
+        more.setdefault('syncid', self.master.syncid)
+        self.send(ranges(NACK, pairs, instance or self.master.instance, seq,
+                         **more))
+
+    def close(self):
+        self.sock.close()
