@@ -6,13 +6,26 @@
 +#include <net/ip_vs_sync.h>
  #include <net/net_namespace.h>
 
+// The length of an engine's data moves to where it costs no padding.
+@conn_data_len@
+type T;
+@@
+ struct ip_vs_conn {
+ 	...
+ 	char *pe_data;
+-	T pe_data_len;
+ 	...
+ };
+
 // drop comment: old state, to be used for state transition
 @conn_old_state@
+typedef __u8;
 type T;
 @@
  struct ip_vs_conn {
  	...
 -	T old_state;
++	__u8			pe_data_len;
  	...
  };
 

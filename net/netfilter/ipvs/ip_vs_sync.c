@@ -45,6 +45,12 @@
 /* Least sync_maxlen a backup reports; it takes any datagram */
 #define BACKUP_MAXLEN_MIN	1024
 
+/* A connection takes as much of its slab as with the stock engine: five cache
+ * lines of 64 bytes, unless locks are debugged.
+ */
+static_assert(BITS_PER_LONG < 64 || sizeof(spinlock_t) > 4 ||
+	      sizeof(struct ip_vs_conn) <= 5 * 64);
+
 static struct lock_class_key ip_vs_sync_key;
 
 static unsigned int sync_threads(const struct ip_vs_sync_knobs *k)
