@@ -13,12 +13,13 @@
 
 #include "ip_vs_sync_internal.h"
 
-/* A message that is late by less is not asked for, in milliseconds; as much
- * again, at random, lets one of many backups be the first.
+/* In milliseconds. A message that is late by less is not asked for; some more,
+ * at random, lets the first of many backups be answered before the rest ask.
  */
 #define ASK_DELAY		10
+#define ASK_SPREAD		40
 /* Before the first JOIN, at random, and between two */
-#define JOIN_DELAY		50
+#define JOIN_SPREAD		50
 #define JOIN_AGAIN		1000
 /* A master that was not heard for so many intervals may be dead */
 #define STALE_INTERVALS		3
@@ -86,9 +87,15 @@ bool ip_vs_sync_peer_alive(const struct netns_ipvs *ipvs, u32 by)
 	return held && time_before(jiffies, READ_ONCE(held->alive));
 }
 
-static unsigned long soon(unsigned int ms)
+/* Jiffies in @ms milliseconds, or up to @spread later */
+static unsigned long soon(unsigned int ms, unsigned int spread)
 {
-	return jiffies + msecs_to_jiffies(ms + get_random_u32() % ms);
+	return jiffies + msecs_to_jiffies(ms + get_random_u32_below(spread));
+}
+
+static unsigned long ask_soon(void)
+{
+	return soon(ASK_DELAY, ASK_SPREAD);
 }
 
 /* A slot for a new peer: a free one, or that of the one that was not heard for
@@ -135,7 +142,7 @@ static struct ip_vs_sync_peer *new_peer(struct ip_vs_sync_rx *rx, u32 instance,
 	peer->interval = HZ;
 	peer->heard = jiffies;
 	peer->hello.progress = IP_VS_SYNC_NO_PASS;
-	peer->join = soon(JOIN_DELAY);
+	peer->join = soon(0, JOIN_SPREAD);
 	peer->said = base - 1;
 	ip_vs_sync_window_open(&peer->w, base);
 	/* No generation that connections may still bear */
@@ -214,8 +221,7 @@ bool ip_vs_sync_peer_arrival(struct ip_vs_sync_rx *rx,
 			!ip_vs_sync_before(seq, peer->deleted);
 	}
 	if (apply)
-		ip_vs_sync_window_seen(&peer->w, seq, jiffies,
-				       soon(ASK_DELAY));
+		ip_vs_sync_window_seen(&peer->w, seq, jiffies, ask_soon());
 	spin_unlock(&rx->lock);
 	return apply;
 }
@@ -252,7 +258,7 @@ static void start_over(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
 {
 	ip_vs_sync_window_open(&peer->w, peer->w.high + 1);
 	peer->joined = false;
-	peer->join = soon(JOIN_DELAY);
+	peer->join = soon(0, JOIN_SPREAD);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_RESTARTS], 1);
 }
 
@@ -296,7 +302,7 @@ void ip_vs_sync_peer_hello(struct ip_vs_sync_rx *rx,
 		peer->hello = *h;
 		peer->interval = max(msecs_to_jiffies(h->interval), 1UL);
 	}
-	ip_vs_sync_window_known(&peer->w, seq, jiffies, soon(ASK_DELAY));
+	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon());
 	if (peer->w.n &&
 	    ip_vs_sync_before(peer->w.gaps[0].r.first, h->oldest))
 		start_over(rx, peer);
@@ -327,7 +333,7 @@ void ip_vs_sync_peer_fill(struct ip_vs_sync_rx *rx,
 	u32 missed;
 
 	spin_lock(&rx->lock);
-	ip_vs_sync_window_known(&peer->w, seq, jiffies, soon(ASK_DELAY));
+	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon());
 	missed = ip_vs_sync_window_missing(&peer->w);
 	while (n--)
 		ip_vs_sync_window_close(&peer->w, &ranges[n]);

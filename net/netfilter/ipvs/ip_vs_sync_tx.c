@@ -146,7 +146,8 @@ static bool left_to_template(const struct ip_vs_sync_knobs *k,
 
 	if (!READ_ONCE(k->persist_mode))
 		return false;
-	for (ct = cp->control; ct; ct = ct->control)
+	/* The walk has no reference to @cp, which may lose its control now */
+	for (ct = READ_ONCE(cp->control); ct; ct = READ_ONCE(ct->control))
 		if (ct->flags & IP_VS_CONN_F_TEMPLATE)
 			return true;
 	return false;

@@ -22,6 +22,8 @@
 /* In jiffies */
 #define WALK_TICK	HZ
 #define PASS_TICK	max(HZ / 100, 1)
+/* Milliseconds of a pass that a thread remembers */
+#define PASS_MEMORY		250
 /* What has been asked to slow down is back at full pace after so many ticks */
 #define PASS_RECOVERY	80
 
@@ -140,13 +142,28 @@ static void pass_progress(struct ip_vs_sync_walk *walk)
 		WRITE_ONCE(m->tx[id].stream.progress, progress);
 }
 
-/* Connections that may be told now, of those a second in @pace: the work may
- * run later than it was told to, but not more than a tenth of a second counts.
+/* Connections that a pass may tell in a second, if no backup misses any: a
+ * backup must have the time to ask for what it misses while it is remembered,
+ * or the pass begins anew for ever.
  */
-static void pass_refill(struct ip_vs_sync_walk *walk, long pace)
+static long pass_pace(const struct ip_vs_sync_walk *walk)
+{
+	const struct ip_vs_sync_master *m;
+	long pace = READ_ONCE(walk->ipvs->sync.knobs.pace);
+
+	m = container_of(walk, struct ip_vs_sync_master, walk);
+	return min(pace, (long)m->tx[0].stream.history.records *
+			 (MSEC_PER_SEC / PASS_MEMORY));
+}
+
+/* Connections that may be told now: the work may run later than it was told
+ * to, but not more than a tenth of a second counts.
+ */
+static void pass_refill(struct ip_vs_sync_walk *walk)
 {
 	long gone = min(jiffies - walk->refilled, HZ / 10UL);
 	long slow = READ_ONCE(walk->slow);
+	long pace = pass_pace(walk);
 
 	if (slow)
 		WRITE_ONCE(walk->slow, slow - 1);
@@ -175,7 +192,7 @@ static void pass(struct ip_vs_sync_walk *walk)
 			return;
 		pass_start(walk);
 	}
-	pass_refill(walk, READ_ONCE(walk->ipvs->sync.knobs.pace));
+	pass_refill(walk);
 	while (walk->tokens > 0 && walk->next < ip_vs_conn_tab_size) {
 		if (!pass_bucket(walk, walk->next))
 			return;

@@ -14,6 +14,8 @@ import wire
 # What a backup takes over of a record's flags
 CARRIED = wire.FWD | wire.NOOUTPUT | wire.INACTIVE | wire.SEQ | \
     wire.NO_CPORT | wire.TEMPLATE
+# Most bytes of a record, those that align it with them
+RECORD_MAX = 380
 
 
 @dataclasses.dataclass
@@ -191,7 +193,9 @@ def traffic(found, burst, version, heard):
     sizes, ports, bad = heard
     header, record = (4, 8)[version], burst.record[version]
     for size, records, trailer in sizes:
-        if size > max(burst.maxlen, header + record + trailer):
+        # One record is told, whatever its size.
+        if size > burst.maxlen and \
+                (records > 1 or size > header + RECORD_MAX + trailer):
             found.add('length', f'a message of {size} bytes with {records} '
                       'records')
     full = min(burst.maxlen, header + record * min(len(burst.flows), 255))

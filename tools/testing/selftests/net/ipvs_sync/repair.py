@@ -163,7 +163,8 @@ def test_crowd():
         nacks = w.master.count('master.nacks')
         # A tenth is lost, and a tenth of that again
         check(more <= 2000 * 0.1 * 3, f'{more} records were told again')
-        check(nacks <= lost * 12, f'{nacks} requests for {lost} messages')
+        # As who asks first is answered before most others ask
+        check(nacks <= lost * 6, f'{nacks} requests for {lost} messages')
         for ns in w.backups:
             w.in_sync(ns)
             equal(ns.count('backup.restarts'), 0)
@@ -230,7 +231,7 @@ def test_flood():
         delays = []
         for _ in range(15):
             for _ in range(20):
-                asker.nack(last.seq, *[(1, last.seq)] * 64)
+                asker.nack(last.seq, (1, last.seq))
             flow, = w.burst(1)
             sent = time.monotonic()
             soon(lambda flow=flow: w.backup.conn(flow), 'it arrives', 10)
