@@ -63,6 +63,7 @@ struct ip_vs_sync_conn {
  *			to the next one (0: no next one)
  * @refresh_period:	jiffies between announcements of an unchanged
  *			connection, 0 to count packets instead
+ * @delay:		milliseconds that an announcement may wait for others
  * @retries:		repeats within a refresh period, 0 to 3
  * @repair:		records that each thread of a master remembers to tell
  *			again, 0 not to number messages
@@ -78,6 +79,7 @@ struct ip_vs_sync_knobs {
 	int			sock_size;
 	int			threshold[2];
 	unsigned int		refresh_period;
+	int			delay;
 	int			retries;
 	int			repair;
 	int			pace;

@@ -18,6 +18,7 @@ static void knobs_init(struct ip_vs_sync_knobs *k)
 	k->threshold[1] = 50;
 	k->refresh_period = 0;
 	k->retries = 0;
+	k->delay = 15;
 	k->repair = 1 << 16;
 	k->pace = 200000;
 	k->silent = 10 * HZ;
@@ -171,6 +172,15 @@ static const struct ctl_table sync_vars[] = {
 		.proc_handler	= proc_dointvec_minmax,
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_THREE,
+	},
+	{
+		.procname	= "sync_delay",
+		.data		= KNOB_AT(delay),
+		.maxlen		= KNOB_SIZE(delay),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE_THOUSAND,
 	},
 	{
 		.procname	= "sync_repair",

@@ -12,7 +12,7 @@
  *   expiry. It is held by the bits PENDING and DEAD, see
  *   ip_vs_sync_internal.h, and by RCU while it is encoded.
  * - The thread sleeps without a tick. The first mark wakes it, it gives
- *   others SEND_DELAY to follow, then sends all there is, the last message
+ *   others sync_delay to follow, then sends all there is, the last message
  *   part-full. Enough marks at once cut that short.
  * - A message that could not be sent is kept and tried again.
  */
@@ -28,16 +28,12 @@
 
 #include "ip_vs_sync_internal.h"
 
-/* What is pending waits this long for company, in jiffies. A sleep may take a
- * tick more than it was asked for, and 20 ms is the promise.
- */
-#define SEND_DELAY		max(HZ / 64, 1)
 /* Full messages waiting on one CPU that are worth a wake-up */
 #define WAKE_MESSAGES		8
 /* Between attempts to send after an error, in jiffies */
 #define RETRY_DELAY		max(HZ / 10, 1)
 /* The same when the device's queue is full, which it soon is no more */
-#define NOBUFS_DELAY		SEND_DELAY
+#define NOBUFS_DELAY		max(HZ / 64, 1)
 
 /* A connection that dies more than this before its time, in jiffies, is told to
  * be gone.
@@ -1047,6 +1043,18 @@ static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
 	WRITE_ONCE(tx->doze, IP_VS_SYNC_AWAKE);
 }
 
+/* Give those that are waiting time for company. A sleep may take a tick more
+ * than it was asked for, so it is rounded down.
+ */
+static void tx_gather(struct ip_vs_sync_tx *tx)
+{
+	long delay = READ_ONCE(tx->ipvs->sync.knobs.delay);
+
+	if (delay)
+		tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough,
+			max(delay * HZ / (long)MSEC_PER_SEC, 1L));
+}
+
 static void conn_key(const struct ip_vs_conn *cp, struct ip_vs_sync_key *key)
 {
 	key->af = cp->af;
@@ -1253,8 +1261,7 @@ int ip_vs_sync_tx_thread(void *data)
 			 * might ask for the same.
 			 */
 			if (!s->n_fills)
-				tx_doze(tx, IP_VS_SYNC_GATHER, tx->enough,
-					SEND_DELAY);
+				tx_gather(tx);
 			tx_flush(tx);
 		}
 		if (!s->instance)

@@ -71,6 +71,7 @@ KNOBS = {
     'sync_ports': (1, 1, 2, 4, 8),
     'sync_repair': (0, 256, 65536, 65536),
     'sync_pace': (1000, 200000),
+    'sync_delay': (0, 15, 15, 100),
     'sync_silent': (0, 1, 10),
     'expire_nodest_conn': (0, 1),
     'expire_quiescent_template': (0, 1),

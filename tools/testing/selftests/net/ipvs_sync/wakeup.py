@@ -63,6 +63,30 @@ def test_single():
         check(worst <= DELAY + 0.001, f'after {worst * 1000:.1f} ms')
 
 
+def test_delay():
+    """Or as sync_delay says: at once, or with all that come in a while"""
+    with Awake() as w:
+        w.master.sysctl(sync_delay=0)
+        flows = [w.flow('udp', dst=DNS) for _ in range(3)]
+        sent = {}
+        for flow in flows:
+            sent[flow] = flow.send()[0]
+            time.sleep(0.005)
+        worst = max(w.delays(sent))
+        check(worst < 0.001, f'after {worst * 1000:.1f} ms')
+        w.master.sysctl(sync_delay=500)
+        before = w.master.count('master.messages')
+        sent = {}
+        for _ in range(20):
+            flow = w.flow('udp', dst=DNS)
+            sent[flow] = flow.send()[0]
+            time.sleep(0.02)
+        delays = w.delays(sent)
+        equal(w.master.count('master.messages') - before, 1)
+        check(0.48 < max(delays) <= 0.5 + 2 * TICK,
+              f'after {max(delays):.3f} s')
+
+
 def test_backup():
     """It is on the backup within 50 ms"""
     with Awake() as w:
