@@ -93,8 +93,16 @@ static unsigned long soon(unsigned int ms, unsigned int spread)
 	return jiffies + msecs_to_jiffies(ms + get_random_u32_below(spread));
 }
 
-static unsigned long ask_soon(void)
+/* Jiffies when to ask for what is missed from now on: with what is asked for
+ * next, if that is time enough.
+ */
+static unsigned long ask_soon(const struct ip_vs_sync_window *w)
 {
+	const struct ip_vs_sync_gap *last = w->n ? &w->gaps[w->n - 1] : NULL;
+
+	if (last && !last->asked &&
+	    time_after_eq(last->ask, jiffies + msecs_to_jiffies(ASK_DELAY)))
+		return last->ask;
 	return soon(ASK_DELAY, ASK_SPREAD);
 }
 
@@ -221,7 +229,8 @@ bool ip_vs_sync_peer_arrival(struct ip_vs_sync_rx *rx,
 			!ip_vs_sync_before(seq, peer->deleted);
 	}
 	if (apply)
-		ip_vs_sync_window_seen(&peer->w, seq, jiffies, ask_soon());
+		ip_vs_sync_window_seen(&peer->w, seq, jiffies,
+				       ask_soon(&peer->w));
 	spin_unlock(&rx->lock);
 	return apply;
 }
@@ -302,7 +311,7 @@ void ip_vs_sync_peer_hello(struct ip_vs_sync_rx *rx,
 		peer->hello = *h;
 		peer->interval = max(msecs_to_jiffies(h->interval), 1UL);
 	}
-	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon());
+	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon(&peer->w));
 	if (peer->w.n &&
 	    ip_vs_sync_before(peer->w.gaps[0].r.first, h->oldest))
 		start_over(rx, peer);
@@ -333,7 +342,7 @@ void ip_vs_sync_peer_fill(struct ip_vs_sync_rx *rx,
 	u32 missed;
 
 	spin_lock(&rx->lock);
-	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon());
+	ip_vs_sync_window_known(&peer->w, seq, jiffies, ask_soon(&peer->w));
 	missed = ip_vs_sync_window_missing(&peer->w);
 	while (n--)
 		ip_vs_sync_window_close(&peer->w, &ranges[n]);
