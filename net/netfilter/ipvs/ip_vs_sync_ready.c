@@ -42,7 +42,8 @@ static void peer_ready(const struct netns_ipvs *ipvs,
 	r->lag_ms = max(r->lag_ms, jiffies_to_msecs(lag));
 	r->here += max(atomic_read(&held->conns), 0);
 	r->there += peer->hello.conns;
-	r->heard_ms = min(r->heard_ms, jiffies_to_msecs(age(peer->heard)));
+	r->heard_ms = min(r->heard_ms,
+			  jiffies_to_msecs(age(READ_ONCE(peer->heard))));
 	if (!peer->joined) {
 		worse(r, IP_VS_SYNC_STATE_JOINING);
 		if (ip_vs_sync_peer_served(peer))
@@ -63,8 +64,9 @@ static void rx_ready(struct ip_vs_sync_rx *rx, struct ip_vs_sync_ready *r)
 	spin_lock(&rx->lock);
 	for (i = 0; i < IP_VS_SYNC_PEERS_MAX && rx->peers[i]; i++) {
 		peer = rx->peers[i];
-		known = known || !rx->has_unnumbered ||
-			time_before(rx->unnumbered, peer->heard);
+		known = known || !READ_ONCE(rx->has_unnumbered) ||
+			time_before(READ_ONCE(rx->unnumbered),
+				    READ_ONCE(peer->heard));
 		if (!ip_vs_sync_peer_alive(rx->ipvs, peer->by))
 			continue;
 		alive = true;

@@ -247,7 +247,7 @@ static enum ip_vs_sync_reject answer_join(struct ip_vs_sync_tx *tx,
 	if (ip_vs_sync_before(s->history.next, since))
 		return IP_VS_SYNC_R_UNSENT;
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_JOINS], 1);
-	if (s->progress == IP_VS_SYNC_NO_PASS ||
+	if (READ_ONCE(s->progress) == IP_VS_SYNC_NO_PASS ||
 	    ip_vs_sync_before(READ_ONCE(s->pass), since))
 		ip_vs_sync_walk_pass(&tx->master->walk);
 	s->hello = jiffies;
