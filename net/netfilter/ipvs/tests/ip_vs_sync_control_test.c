@@ -27,6 +27,8 @@
 
 static const struct ip_vs_sync_trailer trailer = { 0xa1b2c3d4, 0x01020304 };
 
+/* The header of a message to group 7 */
+#define HEAD(size, kind) "00 07 " size " " kind " 02 0000"
 /* "IVST" 16 0, instance, number */
 #define TRAILER		"49565354 10 00 0000 a1b2c3d4 01020304"
 /* The same, of a number that serial arithmetic has before 0 */
@@ -102,28 +104,30 @@ static const struct vector {
 	  {}, 3, {}, { &udp6, &tcp4, &template4 } },
 	{ "delete of old", "00 00 002c 01 02 0000 81020305" TCP4 TRAILER,
 	  IP_VS_SYNC_DELETE, 0, 0x81020305, {}, 1, {}, { &tcp4 } },
-	{ "hello", "00 07 002c 02 02 0000 11121314 21222324 31323334 "
-	  "41424344 01f4 0064" TRAILER, IP_VS_SYNC_HELLO, 7, 0,
+	{ "hello", HEAD("002c", "02")
+	  "11121314 21222324 31323334 41424344 01f4 0064" TRAILER,
+	  IP_VS_SYNC_HELLO, 7, 0,
 	  { 0x11121314, 0x21222324, 0x31323334, 0x41424344, 500, 100 } },
-	{ "hello before a pass", "00 07 002c 02 02 0000 00000001 00000000 "
-	  "00000000 00000000 ffff 03e8" TRAILER, IP_VS_SYNC_HELLO, 7, 0,
-	  { 1, 0, 0, 0, IP_VS_SYNC_NO_PASS, 1000 } },
-	{ "hello at the start of a pass", "00 07 002c 02 02 0000 ffffffff "
-	  "ffffffff ffffffff ffffffff 0000 0001" TRAILER, IP_VS_SYNC_HELLO,
-	  7, 0, { -1, -1, -1, -1, 0, 1 } },
-	{ "hello after a pass", "00 07 002c 02 02 0000 00000001 00000002 "
-	  "00000003 00000004 03e8 ffff" TRAILER, IP_VS_SYNC_HELLO, 7, 0,
-	  { 1, 2, 3, 4, IP_VS_SYNC_PASS_DONE, 0xffff } },
+	{ "hello before a pass", HEAD("002c", "02")
+	  "00000001 00000000 00000000 00000000 ffff 03e8" TRAILER,
+	  IP_VS_SYNC_HELLO, 7, 0, { 1, 0, 0, 0, IP_VS_SYNC_NO_PASS, 1000 } },
+	{ "hello at the start of a pass", HEAD("002c", "02")
+	  "ffffffff ffffffff ffffffff ffffffff 0000 0001" TRAILER,
+	  IP_VS_SYNC_HELLO, 7, 0, { -1, -1, -1, -1, 0, 1 } },
+	{ "hello after a pass", HEAD("002c", "02")
+	  "00000001 00000002 00000003 00000004 03e8 ffff" TRAILER,
+	  IP_VS_SYNC_HELLO, 7, 0, { 1, 2, 3, 4, IP_VS_SYNC_PASS_DONE, 0xffff } },
 	{ "fill", "00 07 0020 03 02 0000 01020301 01020302" TRAILER,
 	  IP_VS_SYNC_FILL, 7, 0, {}, 1, { { 0x01020301, 0x01020302 } } },
 	{ "fill of the last", "00 07 0020 03 02 0000 01020304 01020304"
 	  TRAILER, IP_VS_SYNC_FILL, 7, 0, {}, 1,
 	  { { 0x01020304, 0x01020304 } } },
-	{ "nack", "00 07 0030 04 02 0000 00000005 00000005 "
-	  "00000007 00000100 01020000 01020304" TRAILER, IP_VS_SYNC_NACK, 7,
-	  0, {}, 3, { { 5, 5 }, { 7, 0x100 }, { 0x01020000, 0x01020304 } } },
-	{ "nack of numbers that wrap", "00 07 0020 04 02 0000 fffffff0 "
-	  "00000002" TRAILER, IP_VS_SYNC_NACK, 7, 0, {}, 1,
+	{ "nack", HEAD("0030", "04")
+	  "00000005 00000005 00000007 00000100 01020000 01020304" TRAILER,
+	  IP_VS_SYNC_NACK, 7, 0, {}, 3,
+	  { { 5, 5 }, { 7, 0x100 }, { 0x01020000, 0x01020304 } } },
+	{ "nack of numbers that wrap", HEAD("0020", "04")
+	  "fffffff0 00000002" TRAILER, IP_VS_SYNC_NACK, 7, 0, {}, 1,
 	  { { 0xfffffff0, 2 } } },
 	{ "join", "00 07 001c 05 02 0000 00abcdef" TRAILER, IP_VS_SYNC_JOIN,
 	  7, 0xabcdef },
@@ -368,12 +372,13 @@ static const struct refusal {
 	{ "header only", "00 07 0008 05 02 0000", IP_VS_SYNC_R_TRAILER },
 	{ "no trailer", "00 07 000c 05 02 0000 00abcdef",
 	  IP_VS_SYNC_R_TRAILER },
-	{ "magic", "00 07 001c 05 02 0000 00abcdef 49565355 10 00 0000 "
-	  "a1b2c3d4 01020304", IP_VS_SYNC_R_TRAILER },
-	{ "trailer of 12", "00 07 0018 05 02 0000 00abcdef 49565354 0c 00 "
-	  "0000 a1b2c3d4", IP_VS_SYNC_R_TRAILER },
-	{ "trailer of 15", "00 07 001b 05 02 0000 00abcdef 49565354 0f 00 "
-	  "0000 a1b2c3d4 010203", IP_VS_SYNC_R_TRAILER },
+	{ "magic", HEAD("001c", "05")
+	  "00abcdef 49565355 10 00 0000 a1b2c3d4 01020304",
+	  IP_VS_SYNC_R_TRAILER },
+	{ "trailer of 12", HEAD("0018", "05")
+	  "00abcdef 49565354 0c 00 0000 a1b2c3d4", IP_VS_SYNC_R_TRAILER },
+	{ "trailer of 15", HEAD("001b", "05")
+	  "00abcdef 49565354 0f 00 0000 a1b2c3d4 010203", IP_VS_SYNC_R_TRAILER },
 	{ "something behind", "00 07 0020 05 02 0000 00abcdef" TRAILER
 	  "00000000", IP_VS_SYNC_R_TRAILER },
 	{ "body not of words", "00 07 001b 05 02 0000 abcdef" TRAILER,
@@ -384,35 +389,37 @@ static const struct refusal {
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
 	{ "hello without body", "00 07 0018 02 02 0000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "hello with less", "00 07 0028 02 02 0000 00000001 00000000 "
-	  "00000000 00000000" TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "hello with more", "00 07 0030 02 02 0000 00000001 00000000 "
-	  "00000000 00000000 ffff 03e8 00000000" TRAILER,
+	{ "hello with less", HEAD("0028", "02")
+	  "00000001 00000000 00000000 00000000" TRAILER, IP_VS_SYNC_OK,
+	  IP_VS_SYNC_R_BODY },
+	{ "hello with more", HEAD("0030", "02")
+	  "00000001 00000000 00000000 00000000 ffff 03e8 00000000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "hello without interval", "00 07 002c 02 02 0000 00000001 00000000 "
-	  "00000000 00000000 ffff 0000" TRAILER,
+	{ "hello without interval", HEAD("002c", "02")
+	  "00000001 00000000 00000000 00000000 ffff 0000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "hello beyond the end", "00 07 002c 02 02 0000 00000001 00000000 "
-	  "00000000 00000000 03e9 03e8" TRAILER,
+	{ "hello beyond the end", HEAD("002c", "02")
+	  "00000001 00000000 00000000 00000000 03e9 03e8" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "hello far beyond the end", "00 07 002c 02 02 0000 00000001 "
-	  "00000000 00000000 00000000 fffe 03e8" TRAILER,
+	{ "hello far beyond the end", HEAD("002c", "02")
+	  "00000001 00000000 00000000 00000000 fffe 03e8" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
 	{ "no range", "00 07 0018 04 02 0000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
 	{ "half a range", "00 07 001c 04 02 0000 00000001" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "a range and a half", "00 07 0024 04 02 0000 00000001 00000001 "
-	  "00000003" TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
+	{ "a range and a half", HEAD("0024", "04")
+	  "00000001 00000001 00000003" TRAILER, IP_VS_SYNC_OK,
+	  IP_VS_SYNC_R_BODY },
 	{ "range that ends before", "00 07 0020 04 02 0000 00000002 00000001"
 	  TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "second range that ends before", "00 07 0028 03 02 0000 00000001 "
-	  "00000002 00000005 00000004" TRAILER,
-	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "range beyond the trailer", "00 07 0020 03 02 0000 01020304 "
-	  "01020305" TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
-	{ "wrapped beyond the trailer", "00 07 0020 04 02 0000 fffffff0 "
-	  "00000001" TRAILER_HIGH, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
+	{ "second range that ends before", HEAD("0028", "03")
+	  "00000001 00000002 00000005 00000004" TRAILER, IP_VS_SYNC_OK,
+	  IP_VS_SYNC_R_BODY },
+	{ "range beyond the trailer", HEAD("0020", "03")
+	  "01020304 01020305" TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
+	{ "wrapped beyond the trailer", HEAD("0020", "04")
+	  "fffffff0 00000001" TRAILER_HIGH, IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
 	{ "delete without body", "00 07 0018 01 02 0000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_BODY },
 	{ "delete of the future", "00 07 002c 01 02 0000 01020305" TCP4
@@ -421,19 +428,20 @@ static const struct refusal {
 	  IP_VS_SYNC_OK, IP_VS_SYNC_OK },
 	{ "key cut in its head", "00 07 0020 01 02 0000 01020304 00 06 c001"
 	  TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED },
-	{ "key cut", "00 07 0028 01 02 0000 01020304 00 06 c001 0050 0000 "
-	  "c0000201" TRAILER, IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED },
-	{ "key of IPv6 cut", "00 07 002c 01 02 0000 01020304 01 06 c001 0050 "
-	  "0000 c0000201 c6336450" TRAILER,
+	{ "key cut", HEAD("0028", "01")
+	  "01020304 00 06 c001 0050 0000 c0000201" TRAILER, IP_VS_SYNC_OK,
+	  IP_VS_SYNC_R_TRUNCATED },
+	{ "key of IPv6 cut", HEAD("002c", "01")
+	  "01020304 01 06 c001 0050 0000 c0000201 c6336450" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED },
 	{ "second key cut", "00 07 0034 01 02 0000 01020304" TCP4
 	  "00 06 c001 0050 0000" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_TRUNCATED },
-	{ "key of unknown type", "00 07 003c 01 02 0000 01020304 04 06 c001 "
-	  "0050 0000 c0000201 c6336450" TCP4 TRAILER,
+	{ "key of unknown type", HEAD("003c", "01")
+	  "01020304 04 06 c001 0050 0000 c0000201 c6336450" TCP4 TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_TYPE },
-	{ "key of all types", "00 07 002c 01 02 0000 01020304 ff 06 c001 "
-	  "0050 0000 c0000201 c6336450" TRAILER,
+	{ "key of all types", HEAD("002c", "01")
+	  "01020304 ff 06 c001 0050 0000 c0000201 c6336450" TRAILER,
 	  IP_VS_SYNC_OK, IP_VS_SYNC_R_TYPE },
 };
 

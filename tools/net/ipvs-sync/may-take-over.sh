@@ -5,7 +5,7 @@
 # director whose table is not complete leaves the addresses with the one that
 # has them, if that is alive.
 #
-# usage: may-take-over [SECONDS]
+# usage: may-take-over.sh [SECONDS]
 #
 # Exit status 0: yes. It is master, or its table is complete; or no master is
 # heard, so there is nothing to wait for; or nothing is known, since the master
