@@ -31,6 +31,8 @@ help:
 	@echo 'make demo          kill a director under live connections, see them go on'
 	@echo 'make demo COMPARE=1'
 	@echo '                   the same with the stock kernel beside it'
+	@echo 'make demo DEATHS=5'
+	@echo '                   ten changes of directors: five deaths, five returns'
 	@echo 'make experiment    24 hours of traffic, by stock and ours with several'
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
