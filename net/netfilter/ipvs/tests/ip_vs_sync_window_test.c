@@ -19,7 +19,10 @@
 #include "../ip_vs_sync_window.h"
 
 #define SEED		20111122
-#define MAX		IP_VS_SYNC_RANGES_MAX
+#define RANGES		IP_VS_SYNC_RANGES_MAX
+
+/* Too large for the stack; tests run one at a time */
+static struct ip_vs_sync_window w;
 
 /* Number of the message that rows call 0 */
 static const u32 origins[] = {
@@ -176,7 +179,6 @@ static void window_step(struct ip_vs_sync_window *w, u32 origin,
 static void window_one(struct kunit *test)
 {
 	const struct window_row *row = test->param_value;
-	struct ip_vs_sync_window w;
 	unsigned int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
@@ -230,7 +232,6 @@ KUNIT_ARRAY_PARAM(arrival, arrival_rows, arrival_desc);
 static void arrival_one(struct kunit *test)
 {
 	const struct arrival_row *row = test->param_value;
-	struct ip_vs_sync_window w;
 	unsigned int i;
 	u32 seq;
 
@@ -281,7 +282,6 @@ static void complete_one(struct kunit *test)
 {
 	const struct complete_row *row = test->param_value;
 	struct ip_vs_sync_range all;
-	struct ip_vs_sync_window w;
 	unsigned int i;
 	u32 first, last;
 
@@ -303,7 +303,7 @@ static void complete_one(struct kunit *test)
 	}
 }
 
-#define NONE		MAX
+#define NONE		RANGES
 
 /* As many gaps as are kept apart, each of 3 messages: 0 to 2, 10 to 12 and so
  * on, one of them of 4. They are as old as their place.
@@ -313,7 +313,7 @@ static void fill_up(struct ip_vs_sync_window *w, u32 origin, unsigned int wide)
 	unsigned int i, j;
 
 	ip_vs_sync_window_open(w, origin);
-	for (i = 0; i < MAX; i++)
+	for (i = 0; i < RANGES; i++)
 		for (j = 3 + (i == wide); j < 10; j++)
 			ip_vs_sync_window_seen(w, origin + 10 * i + j,
 					       NOW + i, ASK + i);
@@ -334,33 +334,32 @@ static void expect_full(struct kunit *test, const struct ip_vs_sync_window *w,
 /* One gap more: all are as near, so the first two become one */
 static void full_merge_first(struct kunit *test)
 {
-	struct ip_vs_sync_window w;
 	unsigned int i, j;
 	u32 origin;
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		origin = origins[i];
 		fill_up(&w, origin, NONE);
-		KUNIT_ASSERT_EQ(test, w.n, MAX);
-		expect_full(test, &w, origin, 0, MAX);
+		KUNIT_ASSERT_EQ(test, w.n, RANGES);
+		expect_full(test, &w, origin, 0, RANGES);
 
-		ip_vs_sync_window_seen(&w, origin + 10 * MAX + 2, NOW + MAX,
-				       ASK + MAX);
-		KUNIT_ASSERT_EQ(test, w.n, MAX);
+		ip_vs_sync_window_seen(&w, origin + 10 * RANGES + 2, NOW + RANGES,
+				       ASK + RANGES);
+		KUNIT_ASSERT_EQ(test, w.n, RANGES);
 		KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, origin);
 		KUNIT_EXPECT_EQ(test, w.gaps[0].r.last, origin + 12);
 		/* As old as the older */
 		KUNIT_EXPECT_EQ(test, w.gaps[0].since, NOW);
 		KUNIT_EXPECT_EQ(test, w.gaps[0].ask, ASK);
-		for (j = 1; j < MAX; j++) {
+		for (j = 1; j < RANGES; j++) {
 			KUNIT_EXPECT_EQ(test, w.gaps[j].r.first,
 					origin + 10 * (j + 1));
 			KUNIT_EXPECT_EQ(test, w.gaps[j].since, NOW + j + 1);
 		}
-		KUNIT_EXPECT_EQ(test, w.gaps[MAX - 1].r.last,
-				origin + 10 * MAX + 1);
+		KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.last,
+				origin + 10 * RANGES + 1);
 		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&w),
-				3 * MAX + 2 + 7);
+				3 * RANGES + 2 + 7);
 		/* What has come between the two counts as missing */
 		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_test(&w, origin + 5),
 				IP_VS_SYNC_LATE);
@@ -370,25 +369,24 @@ static void full_merge_first(struct kunit *test)
 /* Two neighbours are nearer than the others, wherever they are */
 static void full_merge_nearest(struct kunit *test)
 {
-	struct ip_vs_sync_window w;
 	unsigned int i, at;
 	u32 origin;
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
-		for (at = 0; at + 1 < MAX; at++) {
+		for (at = 0; at + 1 < RANGES; at++) {
 			origin = origins[i];
 			fill_up(&w, origin, at);
-			ip_vs_sync_window_known(&w, origin + 10 * MAX + 5,
-						NOW + MAX, ASK + MAX);
-			KUNIT_ASSERT_EQ(test, w.n, MAX);
+			ip_vs_sync_window_known(&w, origin + 10 * RANGES + 5,
+						NOW + RANGES, ASK + RANGES);
+			KUNIT_ASSERT_EQ(test, w.n, RANGES);
 			expect_full(test, &w, origin, 0, at);
 			KUNIT_EXPECT_EQ(test, w.gaps[at].r.first - origin,
 					10 * at);
 			KUNIT_EXPECT_EQ(test, w.gaps[at].r.last - origin,
 					10 * at + 12);
 			KUNIT_EXPECT_EQ(test, w.gaps[at].since, NOW + at);
-			KUNIT_EXPECT_EQ(test, w.gaps[MAX - 1].r.first -
-					origin, 10 * MAX);
+			KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.first -
+					origin, 10 * RANGES);
 		}
 	}
 }
@@ -396,22 +394,20 @@ static void full_merge_nearest(struct kunit *test)
 /* Gaps that touch are the nearest of all: to make them one costs nothing */
 static void full_merge_touching(struct kunit *test)
 {
-	struct ip_vs_sync_window w;
 	unsigned int i;
 
 	ip_vs_sync_window_open(&w, 0);
-	for (i = 1; i <= 10 * MAX; i++)
+	for (i = 1; i <= 10 * RANGES; i++)
 		ip_vs_sync_window_known(&w, i - 1, NOW, ASK);
-	KUNIT_EXPECT_EQ(test, w.n, MAX);
+	KUNIT_EXPECT_EQ(test, w.n, RANGES);
 	KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, 0);
-	KUNIT_EXPECT_EQ(test, w.gaps[MAX - 1].r.last, 10 * MAX - 1);
-	KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&w), 10 * MAX);
+	KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.last, 10 * RANGES - 1);
+	KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&w), 10 * RANGES);
 }
 
 /* Without room for two parts a gap stays whole; all else is done */
 static void full_cut(struct kunit *test)
 {
-	struct ip_vs_sync_window w;
 	struct ip_vs_sync_range r;
 	unsigned int i;
 	u32 origin;
@@ -420,22 +416,22 @@ static void full_cut(struct kunit *test)
 		origin = origins[i];
 		fill_up(&w, origin, NONE);
 		ip_vs_sync_window_seen(&w, origin + 11, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.n, MAX);
-		expect_full(test, &w, origin, 0, MAX);
+		KUNIT_EXPECT_EQ(test, w.n, RANGES);
+		expect_full(test, &w, origin, 0, RANGES);
 
 		ip_vs_sync_window_seen(&w, origin + 20, NOW, ASK);
 		KUNIT_EXPECT_EQ(test, w.gaps[2].r.first, origin + 21);
 		ip_vs_sync_window_seen(&w, origin + 32, NOW, ASK);
 		KUNIT_EXPECT_EQ(test, w.gaps[3].r.last, origin + 31);
-		KUNIT_EXPECT_EQ(test, w.n, MAX);
+		KUNIT_EXPECT_EQ(test, w.n, RANGES);
 
 		/* Room for one: now it is cut */
 		r.first = origin + 40;
 		r.last = origin + 42;
 		ip_vs_sync_window_close(&w, &r);
-		KUNIT_EXPECT_EQ(test, w.n, MAX - 1);
+		KUNIT_EXPECT_EQ(test, w.n, RANGES - 1);
 		ip_vs_sync_window_seen(&w, origin + 11, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.n, MAX);
+		KUNIT_EXPECT_EQ(test, w.n, RANGES);
 		KUNIT_EXPECT_EQ(test, w.gaps[1].r.last, origin + 10);
 		KUNIT_EXPECT_EQ(test, w.gaps[2].r.first, origin + 12);
 		KUNIT_EXPECT_EQ(test, w.gaps[2].r.last, origin + 12);
@@ -448,7 +444,6 @@ static void full_cut(struct kunit *test)
 
 static void full_close(struct kunit *test)
 {
-	struct ip_vs_sync_window w;
 	struct ip_vs_sync_range r;
 	unsigned int i;
 	u32 origin;
@@ -457,14 +452,14 @@ static void full_close(struct kunit *test)
 		origin = origins[i];
 		fill_up(&w, origin, NONE);
 		r.first = origin + 1;
-		r.last = origin + 10 * (MAX - 1) + 1;
+		r.last = origin + 10 * (RANGES - 1) + 1;
 		ip_vs_sync_window_close(&w, &r);
 		KUNIT_ASSERT_EQ(test, w.n, 2);
 		KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, origin);
 		KUNIT_EXPECT_EQ(test, w.gaps[0].r.last, origin);
 		KUNIT_EXPECT_EQ(test, w.gaps[1].r.first, r.last + 1);
 		KUNIT_EXPECT_EQ(test, w.gaps[1].r.last, r.last + 1);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].since, NOW + MAX - 1);
+		KUNIT_EXPECT_EQ(test, w.gaps[1].since, NOW + RANGES - 1);
 	}
 }
 
@@ -488,8 +483,7 @@ static const unsigned long clocks[] = {
 /* A gap is asked for when it is time, and then later and later */
 static void ask_again(struct kunit *test)
 {
-	struct ip_vs_sync_range ranges[MAX];
-	struct ip_vs_sync_window w;
+	struct ip_vs_sync_range ranges[RANGES];
 	unsigned long now, when, next, wait;
 	unsigned int i, j;
 
@@ -536,8 +530,7 @@ static void ask_again(struct kunit *test)
 /* Of many gaps those that are due, and the next of all */
 static void ask_due(struct kunit *test)
 {
-	struct ip_vs_sync_range ranges[MAX];
-	struct ip_vs_sync_window w;
+	struct ip_vs_sync_range ranges[RANGES];
 	unsigned long when, now;
 	unsigned int i;
 
@@ -565,15 +558,14 @@ static void ask_due(struct kunit *test)
 static void ask_full(struct kunit *test)
 {
 	struct ip_vs_sync_range *ranges;
-	struct ip_vs_sync_window w;
 	unsigned int i;
 
-	ranges = kunit_kmalloc_array(test, MAX, sizeof(*ranges), GFP_KERNEL);
+	ranges = kunit_kmalloc_array(test, RANGES, sizeof(*ranges), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ranges);
 	fill_up(&w, 1, NONE);
-	KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&w, ASK + MAX, ranges),
-			MAX);
-	for (i = 0; i < MAX; i++) {
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&w, ASK + RANGES, ranges),
+			RANGES);
+	for (i = 0; i < RANGES; i++) {
 		KUNIT_EXPECT_EQ(test, ranges[i].first, 10 * i + 1);
 		KUNIT_EXPECT_EQ(test, ranges[i].last, 10 * i + 3);
 	}
@@ -637,7 +629,7 @@ static void random_step(struct rnd_state *rnd, struct ip_vs_sync_window *w,
 	u32 first, last, kind = prandom_u32_state(rnd) % 8;
 	struct ip_vs_sync_range r;
 
-	list->merged = list->merged || w->n == MAX;
+	list->merged = list->merged || w->n == RANGES;
 	first = prandom_u32_state(rnd) % (list->high + 6);
 	last = first + prandom_u32_state(rnd) % 9;
 	if (kind < 5) {
