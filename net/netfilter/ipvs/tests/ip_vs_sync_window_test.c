@@ -22,7 +22,7 @@
 #define RANGES		IP_VS_SYNC_RANGES_MAX
 
 /* Too large for the stack; tests run one at a time */
-static struct ip_vs_sync_window w;
+static struct ip_vs_sync_window one;
 
 /* Number of the message that rows call 0 */
 static const u32 origins[] = {
@@ -182,12 +182,12 @@ static void window_one(struct kunit *test)
 	unsigned int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
-		ip_vs_sync_window_open(&w, origins[i]);
+		ip_vs_sync_window_open(&one, origins[i]);
 		for (j = 0; j < STEPS_MAX && row->steps[j].what; j++)
-			window_step(&w, origins[i], &row->steps[j]);
-		KUNIT_EXPECT_EQ(test, w.base, origins[i]);
-		KUNIT_EXPECT_EQ(test, w.high - origins[i], row->high);
-		expect_gaps(test, &w, origins[i], row->gaps, row->n);
+			window_step(&one, origins[i], &row->steps[j]);
+		KUNIT_EXPECT_EQ(test, one.base, origins[i]);
+		KUNIT_EXPECT_EQ(test, one.high - origins[i], row->high);
+		expect_gaps(test, &one, origins[i], row->gaps, row->n);
 	}
 }
 
@@ -236,13 +236,13 @@ static void arrival_one(struct kunit *test)
 	u32 seq;
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
-		holed(&w, origins[i]);
+		holed(&one, origins[i]);
 		seq = origins[i] + row->seq;
-		KUNIT_EXPECT_EQ_MSG(test, ip_vs_sync_window_test(&w, seq),
+		KUNIT_EXPECT_EQ_MSG(test, ip_vs_sync_window_test(&one, seq),
 				    row->arrival, "origin %u", origins[i]);
 		/* What is taken is a duplicate from then on */
-		ip_vs_sync_window_seen(&w, seq, NOW, ASK);
-		KUNIT_EXPECT_EQ_MSG(test, ip_vs_sync_window_test(&w, seq),
+		ip_vs_sync_window_seen(&one, seq, NOW, ASK);
+		KUNIT_EXPECT_EQ_MSG(test, ip_vs_sync_window_test(&one, seq),
 				    IP_VS_SYNC_AGAIN, "origin %u",
 				    origins[i]);
 	}
@@ -288,16 +288,16 @@ static void complete_one(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		first = origins[i] + row->first;
 		last = origins[i] + row->last;
-		holed(&w, origins[i]);
+		holed(&one, origins[i]);
 		KUNIT_EXPECT_EQ_MSG(test,
-				    ip_vs_sync_window_complete(&w, first,
+				    ip_vs_sync_window_complete(&one, first,
 							       last),
 				    row->complete, "origin %u", origins[i]);
 		all.first = origins[i];
 		all.last = origins[i] + 9;
-		ip_vs_sync_window_close(&w, &all);
+		ip_vs_sync_window_close(&one, &all);
 		KUNIT_EXPECT_EQ_MSG(test,
-				    ip_vs_sync_window_complete(&w, first,
+				    ip_vs_sync_window_complete(&one, first,
 							       last),
 				    row->repaired, "origin %u", origins[i]);
 	}
@@ -339,29 +339,29 @@ static void full_merge_first(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		origin = origins[i];
-		fill_up(&w, origin, NONE);
-		KUNIT_ASSERT_EQ(test, w.n, RANGES);
-		expect_full(test, &w, origin, 0, RANGES);
+		fill_up(&one, origin, NONE);
+		KUNIT_ASSERT_EQ(test, one.n, RANGES);
+		expect_full(test, &one, origin, 0, RANGES);
 
-		ip_vs_sync_window_seen(&w, origin + 10 * RANGES + 2, NOW + RANGES,
-				       ASK + RANGES);
-		KUNIT_ASSERT_EQ(test, w.n, RANGES);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, origin);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].r.last, origin + 12);
+		ip_vs_sync_window_seen(&one, origin + 10 * RANGES + 2,
+				       NOW + RANGES, ASK + RANGES);
+		KUNIT_ASSERT_EQ(test, one.n, RANGES);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].r.first, origin);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].r.last, origin + 12);
 		/* As old as the older */
-		KUNIT_EXPECT_EQ(test, w.gaps[0].since, NOW);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].ask, ASK);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].since, NOW);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].ask, ASK);
 		for (j = 1; j < RANGES; j++) {
-			KUNIT_EXPECT_EQ(test, w.gaps[j].r.first,
+			KUNIT_EXPECT_EQ(test, one.gaps[j].r.first,
 					origin + 10 * (j + 1));
-			KUNIT_EXPECT_EQ(test, w.gaps[j].since, NOW + j + 1);
+			KUNIT_EXPECT_EQ(test, one.gaps[j].since, NOW + j + 1);
 		}
-		KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.last,
+		KUNIT_EXPECT_EQ(test, one.gaps[RANGES - 1].r.last,
 				origin + 10 * RANGES + 1);
-		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&w),
+		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&one),
 				3 * RANGES + 2 + 7);
 		/* What has come between the two counts as missing */
-		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_test(&w, origin + 5),
+		KUNIT_EXPECT_EQ(test, ip_vs_sync_window_test(&one, origin + 5),
 				IP_VS_SYNC_LATE);
 	}
 }
@@ -375,17 +375,17 @@ static void full_merge_nearest(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		for (at = 0; at + 1 < RANGES; at++) {
 			origin = origins[i];
-			fill_up(&w, origin, at);
-			ip_vs_sync_window_known(&w, origin + 10 * RANGES + 5,
+			fill_up(&one, origin, at);
+			ip_vs_sync_window_known(&one, origin + 10 * RANGES + 5,
 						NOW + RANGES, ASK + RANGES);
-			KUNIT_ASSERT_EQ(test, w.n, RANGES);
-			expect_full(test, &w, origin, 0, at);
-			KUNIT_EXPECT_EQ(test, w.gaps[at].r.first - origin,
+			KUNIT_ASSERT_EQ(test, one.n, RANGES);
+			expect_full(test, &one, origin, 0, at);
+			KUNIT_EXPECT_EQ(test, one.gaps[at].r.first - origin,
 					10 * at);
-			KUNIT_EXPECT_EQ(test, w.gaps[at].r.last - origin,
+			KUNIT_EXPECT_EQ(test, one.gaps[at].r.last - origin,
 					10 * at + 12);
-			KUNIT_EXPECT_EQ(test, w.gaps[at].since, NOW + at);
-			KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.first -
+			KUNIT_EXPECT_EQ(test, one.gaps[at].since, NOW + at);
+			KUNIT_EXPECT_EQ(test, one.gaps[RANGES - 1].r.first -
 					origin, 10 * RANGES);
 		}
 	}
@@ -396,13 +396,13 @@ static void full_merge_touching(struct kunit *test)
 {
 	unsigned int i;
 
-	ip_vs_sync_window_open(&w, 0);
+	ip_vs_sync_window_open(&one, 0);
 	for (i = 1; i <= 10 * RANGES; i++)
-		ip_vs_sync_window_known(&w, i - 1, NOW, ASK);
-	KUNIT_EXPECT_EQ(test, w.n, RANGES);
-	KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, 0);
-	KUNIT_EXPECT_EQ(test, w.gaps[RANGES - 1].r.last, 10 * RANGES - 1);
-	KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&w), 10 * RANGES);
+		ip_vs_sync_window_known(&one, i - 1, NOW, ASK);
+	KUNIT_EXPECT_EQ(test, one.n, RANGES);
+	KUNIT_EXPECT_EQ(test, one.gaps[0].r.first, 0);
+	KUNIT_EXPECT_EQ(test, one.gaps[RANGES - 1].r.last, 10 * RANGES - 1);
+	KUNIT_EXPECT_EQ(test, ip_vs_sync_window_missing(&one), 10 * RANGES);
 }
 
 /* Without room for two parts a gap stays whole; all else is done */
@@ -414,31 +414,31 @@ static void full_cut(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		origin = origins[i];
-		fill_up(&w, origin, NONE);
-		ip_vs_sync_window_seen(&w, origin + 11, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.n, RANGES);
-		expect_full(test, &w, origin, 0, RANGES);
+		fill_up(&one, origin, NONE);
+		ip_vs_sync_window_seen(&one, origin + 11, NOW, ASK);
+		KUNIT_EXPECT_EQ(test, one.n, RANGES);
+		expect_full(test, &one, origin, 0, RANGES);
 
-		ip_vs_sync_window_seen(&w, origin + 20, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.gaps[2].r.first, origin + 21);
-		ip_vs_sync_window_seen(&w, origin + 32, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.gaps[3].r.last, origin + 31);
-		KUNIT_EXPECT_EQ(test, w.n, RANGES);
+		ip_vs_sync_window_seen(&one, origin + 20, NOW, ASK);
+		KUNIT_EXPECT_EQ(test, one.gaps[2].r.first, origin + 21);
+		ip_vs_sync_window_seen(&one, origin + 32, NOW, ASK);
+		KUNIT_EXPECT_EQ(test, one.gaps[3].r.last, origin + 31);
+		KUNIT_EXPECT_EQ(test, one.n, RANGES);
 
 		/* Room for one: now it is cut */
 		r.first = origin + 40;
 		r.last = origin + 42;
-		ip_vs_sync_window_close(&w, &r);
-		KUNIT_EXPECT_EQ(test, w.n, RANGES - 1);
-		ip_vs_sync_window_seen(&w, origin + 11, NOW, ASK);
-		KUNIT_EXPECT_EQ(test, w.n, RANGES);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].r.last, origin + 10);
-		KUNIT_EXPECT_EQ(test, w.gaps[2].r.first, origin + 12);
-		KUNIT_EXPECT_EQ(test, w.gaps[2].r.last, origin + 12);
+		ip_vs_sync_window_close(&one, &r);
+		KUNIT_EXPECT_EQ(test, one.n, RANGES - 1);
+		ip_vs_sync_window_seen(&one, origin + 11, NOW, ASK);
+		KUNIT_EXPECT_EQ(test, one.n, RANGES);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].r.last, origin + 10);
+		KUNIT_EXPECT_EQ(test, one.gaps[2].r.first, origin + 12);
+		KUNIT_EXPECT_EQ(test, one.gaps[2].r.last, origin + 12);
 		/* Both parts are as old as the whole */
-		KUNIT_EXPECT_EQ(test, w.gaps[1].since, NOW + 1);
-		KUNIT_EXPECT_EQ(test, w.gaps[2].since, NOW + 1);
-		KUNIT_EXPECT_EQ(test, w.gaps[2].ask, ASK + 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].since, NOW + 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[2].since, NOW + 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[2].ask, ASK + 1);
 	}
 }
 
@@ -450,16 +450,16 @@ static void full_close(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(origins); i++) {
 		origin = origins[i];
-		fill_up(&w, origin, NONE);
+		fill_up(&one, origin, NONE);
 		r.first = origin + 1;
 		r.last = origin + 10 * (RANGES - 1) + 1;
-		ip_vs_sync_window_close(&w, &r);
-		KUNIT_ASSERT_EQ(test, w.n, 2);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].r.first, origin);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].r.last, origin);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].r.first, r.last + 1);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].r.last, r.last + 1);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].since, NOW + RANGES - 1);
+		ip_vs_sync_window_close(&one, &r);
+		KUNIT_ASSERT_EQ(test, one.n, 2);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].r.first, origin);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].r.last, origin);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].r.first, r.last + 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].r.last, r.last + 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].since, NOW + RANGES - 1);
 	}
 }
 
@@ -490,32 +490,33 @@ static void ask_again(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
 		now = clocks[i];
 		when = 7;
-		ip_vs_sync_window_open(&w, 1);
-		KUNIT_EXPECT_FALSE(test, ip_vs_sync_window_next_ask(&w, &when));
+		ip_vs_sync_window_open(&one, 1);
+		KUNIT_EXPECT_FALSE(test,
+				   ip_vs_sync_window_next_ask(&one, &when));
 		KUNIT_EXPECT_EQ(test, when, 7);
-		ip_vs_sync_window_seen(&w, 5, now, now + 3);
+		ip_vs_sync_window_seen(&one, 5, now, now + 3);
 		for (j = 0; j < 2; j++) {
 			next = now + 3;
 			KUNIT_EXPECT_TRUE(test,
-					  ip_vs_sync_window_next_ask(&w,
+					  ip_vs_sync_window_next_ask(&one,
 								     &when));
 			KUNIT_EXPECT_EQ(test, when, next);
 			KUNIT_EXPECT_EQ(test,
-					ip_vs_sync_window_ask(&w, now + j * 2,
+					ip_vs_sync_window_ask(&one, now + j * 2,
 							      ranges), 0);
 		}
 		now += 3;
 		for (j = 0; j < REQUESTS; j++) {
 			KUNIT_ASSERT_EQ(test,
-					ip_vs_sync_window_ask(&w, now - 1,
+					ip_vs_sync_window_ask(&one, now - 1,
 							      ranges), 0);
 			KUNIT_ASSERT_EQ(test,
-					ip_vs_sync_window_ask(&w, now,
+					ip_vs_sync_window_ask(&one, now,
 							      ranges), 1);
 			KUNIT_EXPECT_EQ(test, ranges[0].first, 1);
 			KUNIT_EXPECT_EQ(test, ranges[0].last, 4);
 			KUNIT_EXPECT_TRUE(test,
-					  ip_vs_sync_window_next_ask(&w,
+					  ip_vs_sync_window_next_ask(&one,
 								     &when));
 			/* A tick may be no part of these times */
 			wait = waits[min_t(unsigned int, j,
@@ -536,21 +537,23 @@ static void ask_due(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
 		now = clocks[i];
-		ip_vs_sync_window_open(&w, 1);
-		ip_vs_sync_window_seen(&w, 2, now, now + 9);
-		ip_vs_sync_window_seen(&w, 4, now, now + 5);
-		ip_vs_sync_window_seen(&w, 6, now, now + 7);
-		KUNIT_EXPECT_TRUE(test, ip_vs_sync_window_next_ask(&w, &when));
+		ip_vs_sync_window_open(&one, 1);
+		ip_vs_sync_window_seen(&one, 2, now, now + 9);
+		ip_vs_sync_window_seen(&one, 4, now, now + 5);
+		ip_vs_sync_window_seen(&one, 6, now, now + 7);
+		KUNIT_EXPECT_TRUE(test,
+				  ip_vs_sync_window_next_ask(&one, &when));
 		KUNIT_EXPECT_EQ(test, when, now + 5);
-		KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&w, now + 7,
+		KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&one, now + 7,
 							    ranges), 2);
 		KUNIT_EXPECT_EQ(test, ranges[0].first, 3);
 		KUNIT_EXPECT_EQ(test, ranges[0].last, 3);
 		KUNIT_EXPECT_EQ(test, ranges[1].first, 5);
-		KUNIT_EXPECT_TRUE(test, ip_vs_sync_window_next_ask(&w, &when));
+		KUNIT_EXPECT_TRUE(test,
+				  ip_vs_sync_window_next_ask(&one, &when));
 		KUNIT_EXPECT_EQ(test, when, now + 9);
-		KUNIT_EXPECT_EQ(test, w.gaps[0].asked, 0);
-		KUNIT_EXPECT_EQ(test, w.gaps[1].asked, 1);
+		KUNIT_EXPECT_EQ(test, one.gaps[0].asked, 0);
+		KUNIT_EXPECT_EQ(test, one.gaps[1].asked, 1);
 	}
 }
 
@@ -562,8 +565,8 @@ static void ask_full(struct kunit *test)
 
 	ranges = kunit_kmalloc_array(test, RANGES, sizeof(*ranges), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ranges);
-	fill_up(&w, 1, NONE);
-	KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&w, ASK + RANGES, ranges),
+	fill_up(&one, 1, NONE);
+	KUNIT_ASSERT_EQ(test, ip_vs_sync_window_ask(&one, ASK + RANGES, ranges),
 			RANGES);
 	for (i = 0; i < RANGES; i++) {
 		KUNIT_EXPECT_EQ(test, ranges[i].first, 10 * i + 1);
