@@ -26,6 +26,7 @@ export GUEST_KERNEL := $(uml)/linux
 export STOCK_KERNEL := $(uml)-stock/linux
 
 compare := $(filter-out 0,$(COMPARE))
+upgrade := $(filter-out 0,$(UPGRADE))
 
 help:
 	@echo 'make demo          kill a director under live connections, see them go on'
@@ -33,6 +34,8 @@ help:
 	@echo '                   the same with the stock kernel beside it'
 	@echo 'make demo DEATHS=5'
 	@echo '                   ten changes of directors: five deaths, five returns'
+	@echo 'make demo UPGRADE=1'
+	@echo '                   a pair of stock directors is replaced one by one'
 	@echo 'make experiment    24 hours of traffic, by stock and ours with several'
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
@@ -71,9 +74,9 @@ help:
 	@echo 'KVER=... is a kernel as "uname -r" says it, the running one if not'
 	@echo 'given.'
 
-demo: kernel $(if $(compare),stock-kernel)
+demo: kernel $(if $(compare)$(upgrade),stock-kernel)
 	@$(assemble)/install guest
-	@tools/demo/demo $(if $(compare),--compare)
+	@tools/demo/demo
 
 experiment: kernel stock-kernel
 	@$(assemble)/install guest experiment
