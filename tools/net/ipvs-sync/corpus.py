@@ -11,6 +11,7 @@ refused as it says here.
 
 import collections
 import os
+import struct
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,9 +20,10 @@ sys.path.insert(0, os.path.join(HERE, '../../testing/selftests/net/ipvs_sync'))
 
 # pylint: disable=wrong-import-position
 import wire                                     # noqa: E402
-from wire import Record, message                # noqa: E402
+from wire import Record, control, message       # noqa: E402
 
-# Reasons are of the datagram, or one for each record; 'ok' is no reason
+# Reasons are of the datagram, or one for each record, or for each line of a
+# control message; 'ok' is no reason
 Seed = collections.namedtuple('Seed', 'name data reasons')
 
 SEQ = (4294967295, 4, 0, 1000, 4294967294, 2)
@@ -145,6 +147,82 @@ VERSION_1 = [
     ('data-without-name', [good(options=[DATA])], ['pe_name']),
 ]
 
+WHO = 0x1234            # an instance
+KEY = ('tcp', '10.1.0.2:1000', '10.1.0.1:80')
+KEY6 = ('udp', '[fd01::2]:1000', '[fd01::1]:53')
+TEMPLATE = ('ip', '10.1.0.0:0', '0.0.0.7:0', True)
+BEYOND = [(number, number) for number in range(2, 132, 2)]
+
+
+def asked(pairs, seq, **more):
+    return wire.ranges(wire.NACK, pairs, WHO, seq, **more)
+
+
+def deleted(order, keys, seq, **more):
+    return wire.delete(order, keys, WHO, seq, **more)
+
+
+def delete_of(body, seq=9):
+    return control(wire.DELETE, struct.pack('!I', 9) + body, WHO, seq)
+
+
+# What makes version 1 complete: (name, message, reasons)
+COMPLETE = [
+    ('numbered', wire.numbered([good()], WHO, 1), ['ok']),
+    ('numbered-odd',
+     wire.numbered([good(pe_name=b'sip', pe_data=b'x')], WHO, 2), ['ok']),
+    ('numbered-empty', wire.numbered([], WHO, 3), []),
+    ('numbered-full',
+     wire.numbered([good(number) for number in range(40)], WHO, 2**32 - 1),
+     ['ok'] * 40),
+    ('numbered-tag',
+     message([good()], tail=wire.trailer(WHO, 4, b'tag!')), ['ok']),
+    ('numbered-version-0',
+     message([good()], 7, 0, count=1, tail=wire.trailer(WHO, 4)), ['ok']),
+    ('numbered-behind',
+     message([good()], count=1, tail=wire.trailer(WHO, 4) + b'more'),
+     ['ok']),
+    ('hello', wire.hello(WHO, 9), ['ok']),
+    ('hello-pass', wire.hello(WHO, 9, 3, 1000, 5, 0, 432, 100), ['ok']),
+    ('hello-done', wire.hello(WHO, 9, 3, 1000, 5, 8, 1000), ['ok']),
+    ('hello-tag', wire.hello(WHO, 9, tag=b'authentication code.'), ['ok']),
+    ('hello-tag-longest', wire.hello(WHO, 9, tag=bytes(236)), ['ok']),
+    ('hello-progress', wire.hello(WHO, 9, progress=1001), ['body']),
+    ('hello-interval', wire.hello(WHO, 9, interval=0), ['body']),
+    ('hello-short', control(wire.HELLO, bytes(16), WHO, 9), ['body']),
+    ('hello-long', control(wire.HELLO, bytes(24), WHO, 9), ['body']),
+    ('fill', wire.ranges(wire.FILL, [(1, 4), (6, 6)], WHO, 9), ['ok'] * 2),
+    ('nack', asked([(1, 4), (6, 6), (8, 9)], 9), ['ok'] * 3),
+    ('nack-wrap', asked([(2**32 - 9, 3)], 9), ['ok']),
+    ('nack-most', asked(BEYOND[:64], 500), ['ok'] * 64),
+    ('nack-beyond', asked(BEYOND, 500), ['body']),
+    ('nack-none', asked([], 9), ['body']),
+    ('nack-backwards', asked([(4, 3)], 9), ['body']),
+    ('nack-unsent', asked([(4, 10)], 9), ['body']),
+    ('nack-half', control(wire.NACK, bytes(12), WHO, 9), ['body']),
+    ('join', wire.ask_join(5, WHO, 9), ['ok']),
+    ('join-long', control(wire.JOIN, bytes(8), WHO, 9), ['body']),
+    ('delete', deleted(9, [KEY, KEY6, TEMPLATE, KEY6 + (True,)], 9),
+     ['ok'] * 5),
+    ('delete-again', deleted(7, [KEY], 9), ['ok'] * 2),
+    ('delete-none', deleted(9, [], 9), ['ok']),
+    ('delete-unsent', deleted(10, [KEY], 9), ['body']),
+    ('delete-no-order', control(wire.DELETE, b'', WHO, 9), ['body']),
+    ('delete-cut', delete_of(bytes(12)), ['ok', 'truncated']),
+    ('delete-cut-head', delete_of(bytes(4)), ['ok', 'truncated']),
+    ('delete-cut-inet6', delete_of(b'\1' + bytes(15)), ['ok', 'truncated']),
+    ('delete-type', delete_of(bytes(16) + b'\4' + bytes(31)),
+     ['ok', 'ok', 'type']),
+    ('kind-0', control(0, b'', WHO, 9), ['kind']),
+    ('kind-6', control(6, b'', WHO, 9), ['kind']),
+    ('control-size', wire.hello(WHO, 9, size=40), ['size']),
+    ('control-spare', wire.hello(WHO, 9, spare=1), ['version']),
+    ('control-version', wire.hello(WHO, 9, version=3), ['version']),
+    ('control-odd', control(wire.JOIN, bytes(5), WHO, 9), ['trailer']),
+    ('control-no-trailer', message([good()], message_version=2),
+     ['trailer']),
+]
+
 
 def seeds():
     """Every message, with what is to become of it."""
@@ -169,9 +247,11 @@ def seeds():
                            version), ['ok'] * 255)
     yield Seed('v1-no-record', message([], 7), [])
     yield Seed('v1-header-cut', b'\0\7\0\7\1\1\0', ['version'])
-    yield Seed('v1-version', message(record, 7, message_version=2),
+    yield Seed('v1-version', message(record, 7, message_version=3),
                ['version'])
     yield Seed('v1-spare', message(record, 7, spare=1), ['version'])
+    for seed in COMPLETE:
+        yield Seed(*seed)
 
 
 def main():

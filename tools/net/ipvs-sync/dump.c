@@ -22,6 +22,12 @@
 #define BUFFER	(8 * 1024 * 1024)	/* for frames that are not read yet */
 #define BATCH	256		/* frames between looks at signals */
 
+/* Filters for what could be a NACK or a JOIN */
+#define REQUESTS	"udp[8] = 0 and (udp[12:2] = 0x0402 or " \
+			"udp[12:2] = 0x0502)"
+#define REQUESTS6	"ip6[6] = 17 and ip6[48] = 0 and " \
+			"(ip6[52:2] = 0x0402 or ip6[52:2] = 0x0502)"
+
 /**
  * struct dump - what to show, and what was shown
  * @iface:	interface to capture on or listen to
@@ -64,7 +70,7 @@ static void __noreturn print_usage(FILE *to)
 	      "\n"
 	      "  -i IFACE        capture on this interface\n"
 	      "  -u              listen with sockets instead: needs no privilege, does not\n"
-	      "                  hear what this director sends\n"
+	      "                  hear what this director sends, nor requests to masters\n"
 	      "  -g GROUP        multicast group; 224.0.0.81, of a file any destination\n"
 	      "  -p PORT[-PORT]  port of thread 0, and of the last thread; 8848-8911\n"
 	      "  -c COUNT        end after so many messages\n"
@@ -180,6 +186,9 @@ static bool done(const struct dump *dump)
 
 static bool wanted(const struct dump *dump, const struct datagram *d)
 {
+	/* To a master's own address, and the port that it sends from */
+	if (message_is_request(d))
+		return !dump->af || dump->af == d->af;
 	/* Of a fragment the port may not be known */
 	if (d->port && (d->port < dump->first || d->port > dump->last))
 		return false;
@@ -287,7 +296,7 @@ static int dump_file(struct dump *dump)
 static pcap_t *open_capture(const struct dump *dump)
 {
 	struct bpf_program filter;
-	char text[64], why[PCAP_ERRBUF_SIZE];
+	char text[192], why[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap;
 	int ret;
 
@@ -306,9 +315,12 @@ static pcap_t *open_capture(const struct dump *dump)
 		     *pcap_geterr(pcap) ? pcap_geterr(pcap) :
 					  pcap_statustostr(ret));
 	check_link(pcap, dump->iface);
-	/* Fragments have no port, so the group is all to go by */
-	snprintf(text, sizeof(text), "dst host %s",
-		 addr_text(dump->af, &dump->group));
+	/* Fragments have no port, so the group is all to go by; of requests it
+	 * is the header.
+	 */
+	snprintf(text, sizeof(text), "dst host %s or (%s)",
+		 addr_text(dump->af, &dump->group),
+		 dump->af == AF_INET6 ? REQUESTS6 : REQUESTS);
 	if (pcap_compile(pcap, &filter, text, 1, PCAP_NETMASK_UNKNOWN) ||
 	    pcap_setfilter(pcap, &filter) || pcap_setnonblock(pcap, 1, why))
 		errx(EXIT_FAILURE, "%s: %s", dump->iface, pcap_geterr(pcap));

@@ -104,6 +104,7 @@ bool fragments_give_up(struct fragments *f, const struct timeval *now,
  * @fds:	the sockets, to wait on
  * @n:		how many
  * @first:	port of the first
+ * @group:	address they are bound to
  * @drops:	datagrams that did not fit each one's buffer
  * @buf:	the last datagram
  */
@@ -111,6 +112,7 @@ struct listener {
 	struct pollfd		fds[PORTS_MAX];
 	unsigned int		n;
 	u16			first;
+	union nf_inet_addr	group;
 	u32			drops[PORTS_MAX];
 	u8			buf[65536];
 };
@@ -138,6 +140,8 @@ struct tally {
 };
 
 const char *addr_text(int af, const union nf_inet_addr *addr);
+/* Does a backup ask a master for something? */
+bool message_is_request(const struct datagram *d);
 /* Print a message sent to thread 0's port @base or one above. */
 void message_print(const struct datagram *d, u16 base, bool verbose,
 		   struct tally *tally);

@@ -103,6 +103,7 @@ void listen_open(struct listener *l, int af, const union nf_inet_addr *group,
 	memset(l, 0, sizeof(*l));
 	l->first = first;
 	l->n = last - first + 1;
+	l->group = *group;
 	for (i = 0; i < l->n; i++) {
 		l->fds[i].fd = open_port(af, group, iface, first + i);
 		l->fds[i].events = POLLIN;
@@ -146,6 +147,7 @@ bool listen_read(struct listener *l, unsigned int i, struct datagram *d)
 		d->src.in6 = from.in6.sin6_addr;
 	else
 		d->src.in = from.in.sin_addr;
+	d->dst = l->group;
 	d->port = l->first + i;
 	d->data = l->buf;
 	d->len = len;

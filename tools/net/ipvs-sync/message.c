@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ipvs-sync: a message as text
  *
- * A line for the message, an indented one for each record. What comes from
- * the wire never reaches the terminal as it is.
+ * A line for the message, an indented one for each record, or for each thing
+ * that a control message says. What comes from the wire never reaches the
+ * terminal as it is.
  */
 
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "ip_vs_sync_control.h"
 #include "ipvs-sync.h"
 
 #define HEX_LINE	16	/* bytes shown in a line */
@@ -62,6 +64,14 @@ static const struct flag {
 	{ IP_VS_CONN_F_TEMPLATE,	"template" },
 	{ IP_VS_CONN_F_ONE_PACKET,	"one_packet" },
 	{ IP_VS_CONN_F_NFCT,		"nfct" },
+};
+
+static const char * const kinds[IP_VS_SYNC_KINDS] = {
+	[IP_VS_SYNC_DELETE]	= "DELETE",
+	[IP_VS_SYNC_HELLO]	= "HELLO",
+	[IP_VS_SYNC_FILL]	= "FILL",
+	[IP_VS_SYNC_NACK]	= "NACK",
+	[IP_VS_SYNC_JOIN]	= "JOIN",
 };
 
 /* The text stays until the next call */
@@ -152,24 +162,34 @@ static void print_bytes(const u8 *p, unsigned int len)
 	putchar('"');
 }
 
-static void print_record(const struct ip_vs_sync_record *rec)
+/* Client and virtual end. A template for a mark has the mark in the place of
+ * the virtual address.
+ */
+static void print_ends(u16 af, u8 protocol, bool template,
+		       const union nf_inet_addr *caddr, __be16 cport,
+		       const union nf_inet_addr *vaddr, __be16 vport)
 {
-	const struct protocol *p = find_protocol(rec->protocol);
+	const struct protocol *p = find_protocol(protocol);
 
 	if (p)
 		printf("\t%s ", p->name);
 	else
-		printf("\tprotocol %u ", rec->protocol);
-	print_end(rec->af, &rec->caddr, rec->cport);
+		printf("\tprotocol %u ", protocol);
+	print_end(af, caddr, cport);
 	fputs(" -> ", stdout);
-	/* A template for a mark has the mark in the place of the address */
-	if (rec->flags & IP_VS_CONN_F_TEMPLATE && rec->protocol == IPPROTO_IP)
-		printf("mark %u", ntohl(rec->vaddr.ip));
+	if (template && protocol == IPPROTO_IP)
+		printf("mark %u", ntohl(vaddr->ip));
 	else
-		print_end(rec->af, &rec->vaddr, rec->vport);
+		print_end(af, vaddr, vport);
+}
+
+static void print_record(const struct ip_vs_sync_record *rec)
+{
+	print_ends(rec->af, rec->protocol, rec->flags & IP_VS_CONN_F_TEMPLATE,
+		   &rec->caddr, rec->cport, &rec->vaddr, rec->vport);
 	fputs(" -> ", stdout);
 	print_end(rec->af, &rec->daddr, rec->dport);
-	print_state(rec, p);
+	print_state(rec, find_protocol(rec->protocol));
 	print_flags(rec->flags);
 	if (rec->timeout)
 		printf(" timeout %u", rec->timeout);
@@ -207,7 +227,7 @@ static void print_hex(const struct datagram *d, unsigned int pos,
 	}
 }
 
-static void print_head(const struct datagram *d, u16 base)
+static void print_head(const struct datagram *d, u16 base, bool request)
 {
 	const struct tm *tm = localtime(&d->when.tv_sec);
 	char text[16] = "?";
@@ -217,66 +237,227 @@ static void print_head(const struct datagram *d, u16 base)
 		strftime(text, sizeof(text), "%H:%M:%S", tm);
 	printf("%s.%06ld %s", text, (long)d->when.tv_usec,
 	       addr_text(d->af, &d->src));
-	if (d->port)
+	/* A request goes to the port that the master sends from */
+	if (request) {
+		fputs(" to ", stdout);
+		print_end(d->af, &d->dst, htons(d->port));
+	} else if (d->port) {
 		printf(" thread %u", d->port - base);
-	else
+	} else {
 		fputs(" thread ?", stdout);
+	}
+}
+
+static void print_trailer(const struct ip_vs_sync_control *c)
+{
+	if (c->numbered)
+		printf(" instance %08x seq %u", c->trailer.instance,
+		       c->trailer.seq);
+	putchar('\n');
+}
+
+static void print_behind(const struct datagram *d, const char *what,
+			 unsigned int end)
+{
+	if (end < d->len)
+		printf("\tbytes behind the %s %u\n", what, d->len - end);
+}
+
+static void refuse(enum ip_vs_sync_reject why, unsigned int records,
+		   struct tally *tally)
+{
+	printf("\treject %s", ip_vs_sync_reject_name(why));
+	if (records > 1)
+		printf(" records %u", records);
+	putchar('\n');
+	tally->rejects += records;
+}
+
+static enum ip_vs_sync_reject print_hello(const struct ip_vs_sync_control *c)
+{
+	struct ip_vs_sync_hello h;
+	enum ip_vs_sync_reject why;
+
+	why = ip_vs_sync_hello_read(c, &h);
+	if (why)
+		return why;
+	printf("\toldest %u connections %u interval %u", h.oldest, h.conns,
+	       h.interval);
+	if (h.progress == IP_VS_SYNC_NO_PASS)
+		puts(" no pass");
+	else if (h.progress == IP_VS_SYNC_PASS_DONE)
+		printf(" pass %u done %u\n", h.pass, h.done);
+	else
+		printf(" pass %u progress %u\n", h.pass, h.progress);
+	return IP_VS_SYNC_OK;
+}
+
+static enum ip_vs_sync_reject print_ranges(const struct ip_vs_sync_control *c)
+{
+	struct ip_vs_sync_range ranges[IP_VS_SYNC_RANGES_MAX];
+	enum ip_vs_sync_reject why;
+	unsigned int i, n;
+
+	why = ip_vs_sync_ranges_read(c, ranges, &n);
+	for (i = 0; !why && i < n; i++)
+		printf("\tmessages %u to %u\n", ranges[i].first,
+		       ranges[i].last);
+	return why;
+}
+
+static enum ip_vs_sync_reject print_join(const struct ip_vs_sync_control *c)
+{
+	enum ip_vs_sync_reject why;
+	u32 since;
+
+	why = ip_vs_sync_join_read(c, &since);
+	if (!why)
+		printf("\tsince %u\n", since);
+	return why;
+}
+
+static enum ip_vs_sync_reject print_delete(struct ip_vs_sync_control *c)
+{
+	enum ip_vs_sync_reject why;
+	struct ip_vs_sync_key key;
+	u32 order;
+
+	why = ip_vs_sync_delete_read(c, &order);
+	if (why)
+		return why;
+	printf("\torder %u\n", order);
+	while (c->len) {
+		why = ip_vs_sync_key_read(c, &key);
+		if (why)
+			return why;
+		print_ends(key.af, key.protocol, key.template, &key.caddr,
+			   key.cport, &key.vaddr, key.vport);
+		puts(key.template ? " template" : "");
+	}
+	return IP_VS_SYNC_OK;
+}
+
+static void print_control(const struct datagram *d,
+			  struct ip_vs_sync_control *c, bool verbose,
+			  struct tally *tally)
+{
+	unsigned int start = c->body - d->data, end = start + c->len;
+	enum ip_vs_sync_reject why = IP_VS_SYNC_OK;
+
+	printf(" version 2 syncid %u bytes %u %s", c->syncid, d->len,
+	       kinds[c->kind]);
+	print_trailer(c);
+	switch (c->kind) {
+	case IP_VS_SYNC_HELLO:
+		why = print_hello(c);
+		break;
+	case IP_VS_SYNC_FILL:
+	case IP_VS_SYNC_NACK:
+		why = print_ranges(c);
+		break;
+	case IP_VS_SYNC_JOIN:
+		why = print_join(c);
+		break;
+	case IP_VS_SYNC_DELETE:
+		why = print_delete(c);
+		break;
+	case IP_VS_SYNC_DATA:
+	case IP_VS_SYNC_KINDS:
+		break;
+	}
+	if (why)
+		refuse(why, 1, tally);
+	if (verbose)
+		print_hex(d, start, end);
+	print_behind(d, "sequence number", end + IP_VS_SYNC_TRAILER_LEN);
+}
+
+/* Return: where the last record ends. */
+static unsigned int print_records(const struct datagram *d,
+				  struct ip_vs_sync_reader *r, bool verbose,
+				  struct tally *tally)
+{
+	unsigned int left, start, end = r->pos;
+	struct ip_vs_sync_record rec;
+	enum ip_vs_sync_reject why;
+
+	while ((left = r->left)) {
+		start = r->pos;
+		why = ip_vs_sync_read_record(r, &rec);
+		if (!why) {
+			print_record(&rec);
+			tally->records++;
+		} else {
+			refuse(why, left - r->left, tally);
+		}
+		/* Where the next one starts may be lost */
+		end = r->pos > start ? r->pos : d->len;
+		if (verbose)
+			print_hex(d, start, end);
+	}
+	return end;
+}
+
+static void print_data(const struct datagram *d, struct ip_vs_sync_reader *r,
+		       bool verbose, struct tally *tally)
+{
+	struct ip_vs_sync_control c = {};
+	unsigned int end;
+
+	printf(" version %u syncid %u bytes %u records %u", r->version,
+	       r->syncid, r->len, r->left);
+	ip_vs_sync_trailer_read(r, &c);
+	print_trailer(&c);
+	end = print_records(d, r, verbose, tally);
+	if (c.numbered)
+		print_behind(d, "sequence number",
+			     end + IP_VS_SYNC_TRAILER_LEN);
+	else
+		print_behind(d, "last record", end);
+}
+
+bool message_is_request(const struct datagram *d)
+{
+	struct ip_vs_sync_control c;
+
+	return d->len == d->whole &&
+	       !ip_vs_sync_control_read(&c, d->data, d->len) &&
+	       (c.kind == IP_VS_SYNC_NACK || c.kind == IP_VS_SYNC_JOIN);
 }
 
 void message_print(const struct datagram *d, u16 base, bool verbose,
 		   struct tally *tally)
 {
-	struct ip_vs_sync_record rec;
+	struct ip_vs_sync_control c;
 	struct ip_vs_sync_reader r;
 	enum ip_vs_sync_reject why;
-	unsigned int left, start, end;
 
 	tally->messages++;
-	print_head(d, base);
+	print_head(d, base, message_is_request(d));
 	if (d->len < d->whole) {
 		printf(" bytes %u cut off at %u\n", d->whole, d->len);
 		tally->rejects++;
 		return;
 	}
-	why = ip_vs_sync_read_open(&r, d->data, d->len);
+	why = ip_vs_sync_control_read(&c, d->data, d->len);
+	if (!why && c.kind == IP_VS_SYNC_DATA)
+		why = ip_vs_sync_read_open(&r, d->data, d->len);
 	if (why) {
 		printf(" bytes %u reject %s\n", d->len,
 		       ip_vs_sync_reject_name(why));
 		if (verbose)
 			print_hex(d, 0, d->len);
 		tally->rejects++;
-		return;
+	} else if (c.kind == IP_VS_SYNC_DATA) {
+		print_data(d, &r, verbose, tally);
+	} else {
+		print_control(d, &c, verbose, tally);
 	}
-
-	printf(" version %u syncid %u bytes %u records %u\n", r.version,
-	       r.syncid, r.len, r.left);
-	end = r.pos;
-	while ((left = r.left)) {
-		start = r.pos;
-		why = ip_vs_sync_read_record(&r, &rec);
-		left -= r.left;
-		if (!why) {
-			print_record(&rec);
-			tally->records++;
-		} else {
-			printf("\treject %s", ip_vs_sync_reject_name(why));
-			if (left > 1)
-				printf(" records %u", left);
-			putchar('\n');
-			tally->rejects += left;
-		}
-		/* Where the next one starts may be lost */
-		end = r.pos > start ? r.pos : d->len;
-		if (verbose)
-			print_hex(d, start, end);
-	}
-	if (end < d->len)
-		printf("\tbytes behind the last record %u\n", d->len - end);
 }
 
 void message_print_incomplete(const struct datagram *d, u16 base)
 {
-	print_head(d, base);
+	print_head(d, base, false);
 	if (d->whole)
 		printf(" fragments of %u bytes, %u came\n", d->whole, d->len);
 	else
