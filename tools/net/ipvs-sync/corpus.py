@@ -11,6 +11,7 @@ refused as it says here.
 
 import collections
 import os
+import random
 import struct
 import sys
 
@@ -252,6 +253,11 @@ def seeds():
     yield Seed('v1-spare', message(record, 7, spare=1), ['version'])
     for seed in COMPLETE:
         yield Seed(*seed)
+    # No messages: what happens to a window and a history
+    for number in range(8):
+        yield Seed(f'events-{number}', b'\xff\xff' +
+                   random.Random(number).randbytes(100 << number % 4),
+                   ['size'])
 
 
 def main():

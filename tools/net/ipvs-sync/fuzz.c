@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ipvs-sync: fuzz the wire format
  *
- * Any bytes are read as a message. It must hold that
+ * Any bytes are read as a message; what else they stand for is told in the
+ * other files. Of messages of records it must hold that
  *
  * - no byte behind the message is touched: it lies in memory of just its size
  *   (AddressSanitizer); and no record points to bytes that are not its own;
@@ -9,33 +10,21 @@
  *   header announces, and reading goes forward, never past the end;
  * - what is read can be written in both versions, and what is written reads
  *   the same, as far as the version can tell it, however many records a
- *   message takes. Memory to write to has just the size that is promised to
- *   be enough.
+ *   message takes, numbered or not. Memory to write to has just the size that
+ *   is promised to be enough.
  */
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <linux/kernel.h>
 
 #include "fuzz.h"
-#include "ip_vs_sync_proto.h"
 
 #define MESSAGE_MAX	65507	/* bytes of a UDP datagram over IPv4 */
 
-#define check(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			fprintf(stderr, "%s:%d: does not hold: %s\n",	\
-				__FILE__, __LINE__, #condition);	\
-			abort();					\
-		}							\
-	} while (0)
-
-static void *copy(const void *data, size_t len)
+void *copy(const void *data, size_t len)
 {
 	void *p = malloc(len);
 
@@ -100,14 +89,24 @@ static void compare(u8 version, const struct ip_vs_sync_record *got,
  */
 static void read_back(struct ip_vs_sync_writer *w,
 		      const struct ip_vs_sync_record *records,
-		      unsigned int total, unsigned int first)
+		      unsigned int total, unsigned int first,
+		      const struct ip_vs_sync_trailer *t)
 {
-	unsigned int i, n = w->records, len = ip_vs_sync_write_close(w);
-	u8 *buf = copy(w->buf, len);
+	unsigned int i, len, n = w->records;
+	struct ip_vs_sync_control c = {};
 	struct ip_vs_sync_record rec;
 	struct ip_vs_sync_reader r;
+	u8 *buf;
 
+	if (t)
+		check(ip_vs_sync_trailer_write(w, t) == w->len);
+	len = ip_vs_sync_write_close(w);
+	buf = copy(w->buf, len);
 	check(ip_vs_sync_read_open(&r, buf, len) == IP_VS_SYNC_OK);
+	ip_vs_sync_trailer_read(&r, &c);
+	check(c.numbered == !!t);
+	check(!t || (c.trailer.instance == t->instance &&
+		     c.trailer.seq == t->seq));
 	check(r.version == w->version);
 	check(r.syncid == w->syncid);
 	check(r.left == n);
@@ -116,8 +115,10 @@ static void read_back(struct ip_vs_sync_writer *w,
 		compare(w->version, &rec, &records[(first + i) % total]);
 	}
 	check(!r.left);
+	if (t)
+		len -= IP_VS_SYNC_TRAILER_LEN;
 	/* The last record ends the message; 1 stands for "aligned" */
-	check(r.pos >= len && r.pos - len < (w->version ? 4 : 1));
+	check(r.pos >= len && r.pos - len < (w->version && !t ? 4 : 1));
 	free(buf);
 }
 
@@ -125,7 +126,8 @@ static void read_back(struct ip_vs_sync_writer *w,
  * there can be more of them than one message can count.
  */
 static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
-		      u8 version, u8 syncid, unsigned int limit)
+		      u8 version, u8 syncid, unsigned int limit,
+		      const struct ip_vs_sync_trailer *t)
 {
 	size_t size = IP_VS_SYNC_HEADER_MAX + IP_VS_SYNC_RECORD_MAX;
 	struct ip_vs_sync_writer w = { .limit = limit };
@@ -134,6 +136,8 @@ static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
 
 	if (size < limit)
 		size = limit;
+	if (t)
+		size += IP_VS_SYNC_TRAILER_LEN + 3;
 	w.buf = malloc(size);
 	ip_vs_sync_write_open(&w, version, syncid);
 	for (i = 0; i < times * n;) {
@@ -151,12 +155,12 @@ static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
 		check(ret == -ENOSPC);
 		check(w.len == len);
 		check(w.records == i - first && w.records);
-		read_back(&w, records, n, first);
+		read_back(&w, records, n, first, t);
 		first = i;
 		ip_vs_sync_write_open(&w, version, syncid);
 	}
 	if (w.records)
-		read_back(&w, records, n, first);
+		read_back(&w, records, n, first, t);
 	free(w.buf);
 }
 
@@ -164,13 +168,13 @@ static void write_all(const struct ip_vs_sync_record *records, unsigned int n,
  * be, or to just not the length that the records had when they came. One for
  * each input, or fewer could be tried.
  */
-static unsigned int choose_limit(const struct ip_vs_sync_reader *r)
+unsigned int choose_limit(const u8 *data, unsigned int len)
 {
-	unsigned int limits[] = { 1, 1472, MESSAGE_MAX, r->len - 1 };
+	unsigned int limits[] = { 1, 1472, MESSAGE_MAX, len - 1 };
 	unsigned int i, sum = 0;
 
-	for (i = 0; i < r->len; i++)
-		sum += r->buf[i];
+	for (i = 0; i < len; i++)
+		sum += data[i];
 	return limits[sum % ARRAY_SIZE(limits)];
 }
 
@@ -253,29 +257,41 @@ static unsigned int read_all(struct ip_vs_sync_reader *r,
 	return got;
 }
 
-int fuzz_input(const u8 *data, size_t len)
+static void fuzz_records(const u8 *data, unsigned int len)
 {
 	static struct ip_vs_sync_record records[IP_VS_SYNC_RECORDS_MAX];
+	struct ip_vs_sync_control c = {};
 	struct ip_vs_sync_reader r;
 	enum ip_vs_sync_reject why;
 	unsigned int limit, n;
-	u8 *buf;
 
-	buf = copy(data, len);
-	why = ip_vs_sync_read_open(&r, buf, len);
+	why = ip_vs_sync_read_open(&r, data, len);
 	if (why) {
 		check(why == IP_VS_SYNC_R_SHORT || why == IP_VS_SYNC_R_SIZE ||
 		      why == IP_VS_SYNC_R_VERSION);
-	} else {
-		check(r.buf == buf && r.len == len && r.version <= 1);
-		n = read_all(&r, records);
-		limit = choose_limit(&r);
-		write_all(records, n, 1, r.syncid, limit);
-		if (n)
-			refuse_name(records[0]);
-		n = keep_inet(records, n);
-		write_all(records, n, 0, r.syncid, limit);
+		return;
 	}
+	check(r.buf == data && r.len == len && r.version <= 1);
+	ip_vs_sync_trailer_read(&r, &c);
+	check(!c.numbered || r.version);
+	n = read_all(&r, records);
+	limit = choose_limit(data, len);
+	write_all(records, n, 1, r.syncid, limit,
+		  c.numbered ? &c.trailer : NULL);
+	if (n)
+		refuse_name(records[0]);
+	n = keep_inet(records, n);
+	write_all(records, n, 0, r.syncid, limit, NULL);
+}
+
+int fuzz_input(const u8 *data, size_t len)
+{
+	u8 *buf = copy(data, len);
+
+	fuzz_records(buf, len);
+	fuzz_control(buf, len);
+	fuzz_window(buf, len);
+	fuzz_history(buf, len);
 	free(buf);
 	return 0;
 }
