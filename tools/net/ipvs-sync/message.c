@@ -420,8 +420,8 @@ bool message_is_request(const struct datagram *d)
 {
 	struct ip_vs_sync_control c;
 
-	return d->len == d->whole &&
-	       !ip_vs_sync_control_read(&c, d->data, d->len) &&
+	/* Of what was cut off the size is wrong */
+	return !ip_vs_sync_control_read(&c, d->data, d->len) &&
 	       (c.kind == IP_VS_SYNC_NACK || c.kind == IP_VS_SYNC_JOIN);
 }
 

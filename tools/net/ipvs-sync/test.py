@@ -727,13 +727,15 @@ def test_capture_requests():
             for data in (wire.ask_join(5, 7, 9), wire.hello(7, 9),
                          wire.ranges(wire.NACK, [(1, 4)], 7, 9)):
                 send('left', udp(data, dst=master, port=33333))
-            send('left', udp(wire.hello(7, 9), dst=group))
+            # To the group, where nobody asks
+            send('left', udp(wire.ask_join(6, 7, 9), dst=group))
             lines, _ = capture.end()
             equal([re.search(' ([A-Z]+) ', line)[1] for line in lines],
-                  ['JOIN', 'NACK', 'HELLO'], group)
-            lines, errors = sockets.end(signal.SIGTERM)
+                  ['JOIN', 'NACK', 'JOIN'], group)
+            lines, _ = sockets.end(signal.SIGTERM)
             equal(len(lines), 1, f'{group}: messages of sockets')
-            check('HELLO' in lines[0], errors)
+            end = f'[{group}]:{PORT}' if ':' in group else f'{group}:{PORT}'
+            check(f' to {end} ' in lines[0], lines)
 
 
 def test_beside():
