@@ -171,7 +171,7 @@ def delete_of(body, seq=9):
 COMPLETE = [
     ('numbered', wire.numbered([good()], WHO, 1), ['ok']),
     ('numbered-odd',
-     wire.numbered([good(pe_name=b'sip', pe_data=b'x')], WHO, 2), ['ok']),
+     wire.numbered([good(pe_name=b'sip', pe_data=b'xy')], WHO, 2), ['ok']),
     ('numbered-empty', wire.numbered([], WHO, 3), []),
     ('numbered-full',
      wire.numbered([good(number) for number in range(40)], WHO, 2**32 - 1),
@@ -209,6 +209,9 @@ COMPLETE = [
     ('delete-none', deleted(9, [], 9), ['ok']),
     ('delete-unsent', deleted(10, [KEY], 9), ['body']),
     ('delete-no-order', control(wire.DELETE, b'', WHO, 9), ['body']),
+    # What is behind it would do as one
+    ('delete-no-order-late', control(wire.DELETE, b'', WHO, 0x49565360),
+     ['body']),
     ('delete-cut', delete_of(bytes(12)), ['ok', 'truncated']),
     ('delete-cut-head', delete_of(bytes(4)), ['ok', 'truncated']),
     ('delete-cut-inet6', delete_of(b'\1' + bytes(15)), ['ok', 'truncated']),

@@ -136,24 +136,37 @@ static void read_back(struct ip_vs_sync_writer *w, u32 order,
 	free(buf);
 }
 
+/* But for what is to be 0 */
+static bool is_same_key(const u8 *a, const u8 *b, unsigned int len)
+{
+	return !memcmp(a, b, 6) && !memcmp(a + 8, b + 8, len - 8);
+}
+
 static void delete(struct ip_vs_sync_control *c, unsigned int limit)
 {
 	size_t size = IP_VS_SYNC_HEADER_MAX + IP_VS_SYNC_RECORD_MAX;
 	static struct ip_vs_sync_key keys[KEYS_MAX];
 	struct ip_vs_sync_writer w = { .limit = limit };
-	unsigned int i, first = 0, n;
+	unsigned int i, first = 0, n, len;
+	const u8 *was, *end = c->body + c->len;
 	u32 order;
 
 	if (!is_body(ip_vs_sync_delete_read(c, &order)))
 		return;
 	check((s32)(c->trailer.seq - order) >= 0);
+	was = c->body;
+	check(was + c->len == end);
 	n = read_keys(c, keys);
 	w.buf = malloc(limit > size ? limit : size);
 	ip_vs_sync_delete_open(&w, c->syncid, order);
 	for (i = 0; i < n;) {
+		len = w.len;
 		if (ip_vs_sync_delete_add(&w, &keys[i])) {
 			i++;
 			check(w.records == i - first);
+			len = w.len - len;
+			check(is_same_key(w.buf + w.len - len, was, len));
+			was += len;
 			continue;
 		}
 		/* Full, which an empty one never is */

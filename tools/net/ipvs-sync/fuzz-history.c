@@ -63,28 +63,27 @@ static void end(struct ip_vs_sync_history *h)
 
 void fuzz_history(const u8 *data, unsigned int len)
 {
-	u32 buckets[RINGS_MAX], starts[RINGS_MAX], added;
+	u32 buckets[RINGS_MAX], starts[RINGS_MAX];
 	struct ip_vs_sync_history h = {
 		.buckets	= buckets,
 		.starts		= starts,
 	};
 	unsigned int i;
 
-	if (len < 9)
+	if (len < 3)
 		return;
 	memset(&m, 0, sizeof(m));
-	memcpy(&m.first, data, sizeof(m.first));
-	memcpy(&added, data + 4, sizeof(added));
-	h.records = 1 << data[8] % 7;
-	h.messages = 2 << (data[8] >> 4) % 6;
+	m.first = (data[0] & 1 ? 0 : 0x80000000) + (s8)data[1];
+	h.records = 1 << data[2] % 7;
+	h.messages = 2 << (data[2] >> 4) % 6;
 	ip_vs_sync_history_open(&h);
 	check(h.next == 1 && h.oldest == 1);
 	/* As if it had gone on for long */
 	h.next = m.first;
 	h.oldest = m.first;
-	h.added = added;
-	starts[h.next & (h.messages - 1)] = added;
-	for (i = 9; i < len && i < EVENTS_MAX; i++) {
+	h.added = m.first;
+	starts[h.next & (h.messages - 1)] = h.added;
+	for (i = 3; i < len && i < EVENTS_MAX; i++) {
 		if (data[i] % 4 && m.records - m.starts[m.messages] < h.records)
 			add(&h, data[i]);
 		else

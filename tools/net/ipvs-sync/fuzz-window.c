@@ -117,8 +117,8 @@ static void ask(struct ip_vs_sync_window *w)
 {
 	struct ip_vs_sync_range ranges[IP_VS_SYNC_RANGES_MAX];
 	struct ip_vs_sync_window was = *w;
+	unsigned long wait, when = 0, least = ~0UL;
 	unsigned int g, n, i = 0;
-	unsigned long wait, when;
 
 	n = ip_vs_sync_window_ask(w, m.now, ranges);
 	for (g = 0; g < was.n; g++) {
@@ -137,7 +137,9 @@ static void ask(struct ip_vs_sync_window *w)
 	compare(w, true);
 	check(ip_vs_sync_window_next_ask(w, &when) == !!w->n);
 	for (g = 0; g < w->n; g++)
-		check(when <= w->gaps[g].ask);
+		if (w->gaps[g].ask < least)
+			least = w->gaps[g].ask;
+	check(!w->n || when == least);
 }
 
 static void happen(struct ip_vs_sync_window *w, u8 what, u8 number)
@@ -181,12 +183,13 @@ void fuzz_window(const u8 *data, unsigned int len)
 	struct ip_vs_sync_window w;
 	unsigned int i;
 
-	if (len < sizeof(m.base))
+	if (len < 2)
 		return;
 	memset(&m, 0, sizeof(m));
-	memcpy(&m.base, data, sizeof(m.base));
+	/* Where numbers wrap, as such or with a sign */
+	m.base = (data[0] & 1 ? 0 : 0x80000000) + (s8)data[1];
 	ip_vs_sync_window_open(&w, m.base);
-	for (i = sizeof(m.base); i + 1 < len && i < EVENTS_MAX &&
+	for (i = 2; i + 1 < len && i < EVENTS_MAX &&
 	     m.next < SPAN - 64; i += 2)
 		happen(&w, data[i], data[i + 1]);
 }

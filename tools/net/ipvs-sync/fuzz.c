@@ -98,8 +98,12 @@ static void read_back(struct ip_vs_sync_writer *w,
 	struct ip_vs_sync_reader r;
 	u8 *buf;
 
-	if (t)
+	len = w->len;
+	if (t) {
 		check(ip_vs_sync_trailer_write(w, t) == w->len);
+		while (len < w->len - IP_VS_SYNC_TRAILER_LEN)
+			check(!w->buf[len++]);
+	}
 	len = ip_vs_sync_write_close(w);
 	buf = copy(w->buf, len);
 	check(ip_vs_sync_read_open(&r, buf, len) == IP_VS_SYNC_OK);

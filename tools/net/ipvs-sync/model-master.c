@@ -259,8 +259,9 @@ static bool repair(struct master *m, u32 seq)
 	}
 	if (!ip_vs_sync_history_find(&m->h, seq, &past))
 		return false;
-	/* A DELETE of which nothing is kept */
-	judge_excuse(m, seq);
+	/* If it was a DELETE, nothing of it is kept any more */
+	if (m->h.next - seq > KEPT)
+		judge_excuse(m, seq);
 	while (done && past.pos != past.end) {
 		m->tokens--;
 		bucket = ip_vs_sync_history_bucket(&m->h, &past);

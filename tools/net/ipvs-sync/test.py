@@ -221,9 +221,9 @@ def test_numbered():
     equal(dump_message(wire.numbered([good()], 0xabc, 2**32 - 1, syncid=7)),
           [HEAD + 'version 1 syncid 7 bytes 60 records 1 instance 00000abc '
            'seq 4294967295', GOOD])
-    odd = good(pe_name=b'sip', pe_data=b'x')
+    odd = good(pe_name=b'sip', pe_data=b'xy')
     lines = dump_message(wire.numbered([odd], 1, 2, syncid=7))
-    equal(lines[0], HEAD + 'version 1 syncid 7 bytes 68 records 1 instance '
+    equal(lines[0], HEAD + 'version 1 syncid 7 bytes 72 records 1 instance '
           '00000001 seq 2')
     equal(len(lines), 2, lines)
     equal(dump_message(message([good()], 7, tail=wire.trailer(1, 2, b'tags')))
