@@ -801,6 +801,12 @@ def test_privilege():
 
 COUNTERS = """\
 master.walk.renewed 3
+master.walk.passes 1
+master.walk.passed 75
+master.0.hellos 12
+master.0.deleted 8
+master.0.nacks 4
+master.0.refused_far 0
 master.0.messages 10
 master.0.records 100
 master.0.bytes 4000
@@ -861,7 +867,10 @@ def test_totals():
                           ('records', '150'), ('bytes', '6000'),
                           ('waiting', '5'), ('waiting_max', '50'),
                           ('since message', '20 ms - 1.5 s'),
-                          ('walk.renewed', '3'), ('send_errors', '3')):
+                          ('walk.renewed', '3'), ('walk.passed', '75'),
+                          ('hellos', '12'), ('deleted', '8'),
+                          ('walk.passes', '1'), ('nacks', '4'),
+                          ('send_errors', '3')):
             equal(rows.get(('master', row)), [want], row)
         check(('master', 'send_blocked') not in rows, 'a zero is shown')
         equal(rows['backup', 'threads'], ['-'], 'no backup')
@@ -978,6 +987,7 @@ def test_rates():
         with Watch('-n', '0.25', f'file:{path}') as watch:
             rows, _ = watch.table()
             equal(rows['master', 'records/s'], ['-'], 'at first')
+            equal(rows['master', 'hellos/s'], ['-'], 'no trouble')
             rows, _ = watch.table()
             equal(rows['master', 'records/s'], ['0.0'], 'then')
             equal(rows['master', 'send_errors'], ['3'], 'no change')
