@@ -2,8 +2,8 @@
 /* ipvs-sync: fuzz the history, beside all that was ever in it
  *
  * Each byte of the input is a record, or the end of a message. It must hold
- * that a message is remembered, with all of its records, unless as many
- * messages or records as the rings have have come since.
+ * that a message is remembered, with all of its records, unless the rings are
+ * too small for all that came since.
  */
 
 #include <string.h>

@@ -61,11 +61,17 @@ static void compare(const struct ip_vs_sync_window *w, bool same)
 	}
 }
 
+static void miss(u32 i, bool missing)
+{
+	m.lost[i] = missing;
+	m.set[i] = missing;
+}
+
 /* All up to @end are known to be sent */
 static void sent(u32 end)
 {
 	for (; m.next < end; m.next++)
-		m.lost[m.next] = m.set[m.next] = true;
+		miss(m.next, true);
 }
 
 static void seen(struct ip_vs_sync_window *w, u32 i)
@@ -76,7 +82,7 @@ static void seen(struct ip_vs_sync_window *w, u32 i)
 	      (i >= m.next ? IP_VS_SYNC_NEXT :
 	       m.set[i] ? IP_VS_SYNC_LATE : IP_VS_SYNC_AGAIN));
 	sent(i + 1);
-	m.lost[i] = m.set[i] = false;
+	miss(i, false);
 	ip_vs_sync_window_seen(w, m.base + i, m.now, m.now + 1);
 	compare(w, exact);
 }
@@ -97,7 +103,7 @@ static void close_range(struct ip_vs_sync_window *w, u32 first, u32 last)
 	u32 i;
 
 	for (i = first; i <= last && i < m.next; i++)
-		m.lost[i] = m.set[i] = false;
+		miss(i, false);
 	ip_vs_sync_window_close(w, &r);
 	compare(w, exact);
 }

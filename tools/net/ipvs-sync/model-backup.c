@@ -23,7 +23,7 @@ struct backup backups[BACKUPS];
 
 static unsigned long soon(unsigned int ms)
 {
-	return now + MS(ms) + rnd(MS(ms) + 1);
+	return now + ms_jiffies(ms) + rnd(ms_jiffies(ms) + 1);
 }
 
 static struct peer *peer_find(struct backup *b, unsigned int master,
@@ -180,8 +180,8 @@ static void apply_records(struct backup *b, struct peer *p,
 		if (is_newer(e, p->instance, seq))
 			continue;
 		if (rec.fwmark < e->newest)
-			broken("backup %u, connection %u of master %u: %u after %u, by message %u",
-			       b->id, key, p->master, rec.fwmark, e->newest,
+			broken("backup %u, master %u: %u is %u after %u, by %u",
+			       b->id, p->master, key, rec.fwmark, e->newest,
 			       seq);
 		e->present = true;
 		e->by = p->instance;

@@ -90,19 +90,19 @@ void judge_peer(const struct backup *b, const struct peer *p)
 			continue;
 		if (word->what == TOLD && (!e->present ||
 					   e->version != word->version))
-			broken("backup %u, messages %u to %u of master %u: connection %u is %u, not %u as told in %u",
-			       b->id, base, high, p->master, i,
+			broken("backup %u, master %u, %u to %u: %u is %u, not %u as told in %u",
+			       b->id, m->id, base, high, i,
 			       e->present ? e->version : 0, word->version,
 			       word->rel);
 		/* What left before the backup heard all may stay */
 		if (word->what == DELETED && e->present &&
 		    e->by == p->instance && word->rel >= base)
-			broken("backup %u, messages %u to %u of master %u: connection %u was deleted in %u",
-			       b->id, base, high, p->master, i, word->rel);
+			broken("backup %u, master %u, %u to %u: %u was deleted in %u",
+			       b->id, m->id, base, high, i, word->rel);
 	}
 }
 
-static const char *lacks(const struct backup *b, const struct master *m)
+static const char *shortcoming(const struct backup *b, const struct master *m)
 {
 	const struct peer *p = NULL;
 	const struct entry *e;
@@ -136,6 +136,6 @@ const char *judge_lack(void)
 	unsigned int i;
 
 	for (i = 0; i < MASTERS * BACKUPS && !why; i++)
-		why = lacks(&backups[i % BACKUPS], &masters[i / BACKUPS]);
+		why = shortcoming(&backups[i % BACKUPS], &masters[i / BACKUPS]);
 	return why;
 }

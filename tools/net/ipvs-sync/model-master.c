@@ -16,7 +16,7 @@
 
 #define HELLO_INTERVAL		1000
 #define HELLO_INTERVAL_PASS	100
-#define HELLO_SOON		MS(100)
+#define HELLO_SOON		ms_jiffies(100)
 
 struct master masters[MASTERS];
 
@@ -359,7 +359,7 @@ static void say_hello(struct master *m, const struct ip_vs_sync_trailer *t)
 	if (h.progress < IP_VS_SYNC_PASS_DONE)
 		h.interval = HELLO_INTERVAL_PASS;
 	m->said = t->seq;
-	m->hello = now + MS(h.interval);
+	m->hello = now + ms_jiffies(h.interval);
 	link_tell_all(m->id, m->buf, ip_vs_sync_hello_write(m->buf, 1, &h, t));
 }
 

@@ -73,6 +73,11 @@ bool in_10000(unsigned int n)
 	return rnd(10000) < n;
 }
 
+unsigned long ms_jiffies(unsigned int ms)
+{
+	return ms * HZ / 1000 ?: 1;
+}
+
 bool is_after_eq(unsigned long a, unsigned long b)
 {
 	return (long)(a - b) >= 0;
@@ -194,10 +199,11 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (seed = first; seed != first + runs; seed++)
 		run();
-	printf("messages %lu, lost %lu, NACKs %lu, repaired %lu, DELETEs %lu, JOINs %lu, started over %lu\n",
-	       sum.messages, sum.lost, sum.nacks, sum.repaired, sum.deletes,
+	printf("messages %lu, lost %lu, NACKs %lu, repaired %lu, ",
+	       sum.messages, sum.lost, sum.nacks, sum.repaired);
+	printf("DELETEs %lu, JOINs %lu, started over %lu\n", sum.deletes,
 	       sum.joins, sum.restarts);
-	printf("complete and compared %lu times, at the end after %lu ms at most\n",
+	printf("complete and compared %lu times, at the end after %lu ms\n",
 	       sum.checked, sum.longest * 1000 / HZ);
 	return 0;
 }

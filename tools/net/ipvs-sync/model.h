@@ -23,9 +23,6 @@
 #define INBOX_MAX	64	/* requests that wait for it */
 #define BUF_MAX		640	/* bytes of a message */
 
-/* Jiffies */
-#define MS(ms)		((ms) * HZ / 1000 ? (ms) * HZ / 1000 : 1)
-
 /* model.c: time, chance and how bad a run is */
 
 /**
@@ -81,6 +78,7 @@ void __noreturn __printf(1, 2) broken(const char *format, ...);
 u32 rnd(u32 n);
 bool percent(unsigned int n);
 bool in_10000(unsigned int n);
+unsigned long ms_jiffies(unsigned int ms);
 bool is_after_eq(unsigned long a, unsigned long b);
 
 /* model-link.c: the link */
