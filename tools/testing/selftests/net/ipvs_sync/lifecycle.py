@@ -357,7 +357,9 @@ def test_flush():
         w.link('up')
         flow = w.flow('udp', dst=DNS)
         flow.send()
-        w.told([first, flow])
+        w.told([flow])
+        # What was told before is told to be gone.
+        soon(lambda: not w.backup.conn(first), 'the first one goes')
         soon(lambda: w.master.count('master.waiting') == 0, 'none waits')
 
 
