@@ -326,8 +326,10 @@ class Guest:
                   'rootflags=trans=virtio,cache=loose,msize=262144',
                   'console=ttyS0', 'panic=-1'] + self._init() + \
             shlex.split(self.append)
-        argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
-                '-no-reboot', '-m', self.mem, '-smp', str(self.cpus),
+        # Of the older machine ACPI finds the interrupts by a loop, for which
+        # a slow kernel has not always the patience.
+        argv = [QEMU, '-machine', 'q35', '-nodefaults', '-no-user-config',
+                '-display', 'none', '-no-reboot', '-m', self.mem, '-smp', str(self.cpus),
                 '-accel', 'kvm' if kvm else 'tcg,thread=multi',
                 '-cpu', 'max',
                 '-kernel', self.kernel, '-append', ' '.join(append),
