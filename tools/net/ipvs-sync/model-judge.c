@@ -90,15 +90,15 @@ void judge_peer(const struct backup *b, const struct peer *p)
 			continue;
 		if (word->what == TOLD && (!e->present ||
 					   e->version != word->version))
-			broken("backup %u, master %u, %u to %u: %u is %u, not %u as told in %u",
-			       b->id, m->id, base, high, i,
+			broken("backup %u, master %u: %u is %u, not %u of %u",
+			       b->id, m->id, i,
 			       e->present ? e->version : 0, word->version,
 			       word->rel);
 		/* What left before the backup heard all may stay */
 		if (word->what == DELETED && e->present &&
 		    e->by == p->instance && word->rel >= base)
-			broken("backup %u, master %u, %u to %u: %u was deleted in %u",
-			       b->id, m->id, base, high, i, word->rel);
+			broken("backup %u, master %u: %u was deleted in %u",
+			       b->id, m->id, i, word->rel);
 	}
 }
 

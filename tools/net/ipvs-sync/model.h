@@ -239,7 +239,7 @@ struct backup {
 	unsigned int			id;
 	bool				up;
 	unsigned long			back;
-	unsigned long			deaf;	/* until then it hears nothing */
+	unsigned long			deaf;	/* until then hears nothing */
 	struct entry			entries[MASTERS][KEYS];
 	struct peer			peers[PEERS];
 	unsigned long			asked;

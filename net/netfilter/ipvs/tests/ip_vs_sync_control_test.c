@@ -116,7 +116,8 @@ static const struct vector {
 	  IP_VS_SYNC_HELLO, 7, 0, { -1, -1, -1, -1, 0, 1 } },
 	{ "hello after a pass", HEAD("002c", "02")
 	  "00000001 00000002 00000003 00000004 03e8 ffff" TRAILER,
-	  IP_VS_SYNC_HELLO, 7, 0, { 1, 2, 3, 4, IP_VS_SYNC_PASS_DONE, 0xffff } },
+	  IP_VS_SYNC_HELLO, 7, 0,
+	  { 1, 2, 3, 4, IP_VS_SYNC_PASS_DONE, 0xffff } },
 	{ "fill", "00 07 0020 03 02 0000 01020301 01020302" TRAILER,
 	  IP_VS_SYNC_FILL, 7, 0, {}, 1, { { 0x01020301, 0x01020302 } } },
 	{ "fill of the last", "00 07 0020 03 02 0000 01020304 01020304"
@@ -378,7 +379,8 @@ static const struct refusal {
 	{ "trailer of 12", HEAD("0018", "05")
 	  "00abcdef 49565354 0c 00 0000 a1b2c3d4", IP_VS_SYNC_R_TRAILER },
 	{ "trailer of 15", HEAD("001b", "05")
-	  "00abcdef 49565354 0f 00 0000 a1b2c3d4 010203", IP_VS_SYNC_R_TRAILER },
+	  "00abcdef 49565354 0f 00 0000 a1b2c3d4 010203",
+	  IP_VS_SYNC_R_TRAILER },
 	{ "something behind", "00 07 0020 05 02 0000 00abcdef" TRAILER
 	  "00000000", IP_VS_SYNC_R_TRAILER },
 	{ "body not of words", "00 07 001b 05 02 0000 abcdef" TRAILER,
