@@ -73,6 +73,9 @@ class Meter:
             raise OverflowError(f'{lost} sync messages went by uncounted')
 
     def message(self, data, now):
+        # A control message has no records
+        if not data[0] and data[5] == 2:
+            return
         if data[0] or data[5] != 1:
             raise ValueError('not a message of version 1')
         pos = MESSAGE
