@@ -39,6 +39,9 @@ help:
 	@echo 'make experiment    24 hours of traffic, by stock and ours with several'
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
+	@echo 'make bench         the cost of sync, by stock and ours in turn: packets, CPU'
+	@echo '                   and latency; FULL=1 with 12 million connections, too;'
+	@echo '                   RUN=path-* for some of the measurements'
 	@echo 'make test          unit tests and selftests, in guests'
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
@@ -81,6 +84,10 @@ demo: kernel $(if $(compare)$(upgrade),stock-kernel)
 experiment: kernel stock-kernel
 	@$(assemble)/install guest experiment
 	@set -f; tools/experiment/experiment $(RUN)
+
+bench: kernel stock-kernel
+	@$(assemble)/install guest bench
+	@set -f; tools/bench/bench $(if $(filter-out 0,$(FULL)),--full) $(RUN)
 
 test: kernel stock-kernel
 	@$(assemble)/install guest
@@ -187,6 +194,6 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help demo experiment test test-debug qemu-test stress test-tool fuzz \
-	tool lint tree kernel stock-kernel modules modules_install \
+.PHONY: help demo experiment bench test test-debug qemu-test stress test-tool \
+	fuzz tool lint tree kernel stock-kernel modules modules_install \
 	modules_uninstall deb test-deb series clean distclean
