@@ -310,6 +310,9 @@ class Site(lib.World):
         self.aim(first, flows, count)
         with self.client:
             put(f'{self.base}/pgctrl', 'start')
+        # That returns early if the thread did not start at once
+        until(lambda: self.sent() - before >= (count or flows),
+              'all packets are forwarded')
         lib.equal(self.sent() - before, count or flows, 'packets forwarded')
 
     def due(self, every):

@@ -21,7 +21,9 @@ sys.dont_write_bytecode = True
 import ground                       # noqa: E402
 from ground import lib, say         # noqa: E402
 
-CHUNK = 102400          # of full messages
+# As many as fit the cache: a thread does not let more wait
+CHUNK = 10240
+FILL = 102400           # packets of pktgen's at a time
 KMEM = '/sys/kernel/tracing/events/kmem'
 EVENTS = 'kmalloc', 'kmem_cache_alloc', 'mm_page_alloc'
 
@@ -106,8 +108,8 @@ def main():
     with ground.Site(warm=with_off) as w:
         w.quiet()
         table = Table(w, flows, chunk)
-        for first in range(0, flows, chunk):
-            w.fill(first, chunk)
+        for first in range(0, flows, FILL):
+            w.fill(first, min(flows, FILL))
         lib.equal(w.conns(w.master), flows, 'connections of the master')
         lib.equal(w.conns(w.backup), 0, 'connections of the backup')
 
@@ -123,9 +125,9 @@ def main():
         for i in range(times):
             first = i * chunk % flows
             # A start takes as long as many bursts
-            if with_off and not i % (times // 2):
+            if with_off and not i % (times // 4):
                 w.stop()
-                for _ in range(times):
+                for _ in range(times // 2):
                     off, _ = w.burst(table.ring, first)
                     note('off', off / chunk)
                 table.restart()
