@@ -9,7 +9,8 @@
 #
 # Exit status 0: yes. It is master, or its table is complete; or no master is
 # heard, so there is nothing to wait for; or nothing is known, since the master
-# or this kernel is stock; or it has waited SECONDS, 60 if not given. 1: not yet.
+# or this kernel is stock; or it has waited SECONDS, 60 if not given. 1: not
+# yet.
 
 patience=${1-60}
 state=off running_ms=0
