@@ -352,8 +352,10 @@ def test_flush():
         for _ in range(50):
             w.flow('udp', dst=DNS).send()
         w.master.sysctl(expire_nodest_conn=1)
-        w.master.ipvsadm(f'-D -u {DNS}', f'-A -u {DNS} -s rr',
-                         f'-a -u {DNS} -r {HOLE} -m')
+        w.master.ipvsadm(f'-D -u {DNS}')
+        # Before the server is there again, which would be theirs
+        soon(lambda: not w.master.conns(), 'all go')
+        w.master.ipvsadm(f'-A -u {DNS} -s rr', f'-a -u {DNS} -r {HOLE} -m')
         w.link('up')
         flow = w.flow('udp', dst=DNS)
         flow.send()
