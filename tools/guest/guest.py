@@ -329,7 +329,8 @@ class Guest:
         # Of the older machine ACPI finds the interrupts by a loop, for which
         # a slow kernel has not always the patience.
         argv = [QEMU, '-machine', 'q35', '-nodefaults', '-no-user-config',
-                '-display', 'none', '-no-reboot', '-m', self.mem, '-smp', str(self.cpus),
+                '-display', 'none', '-no-reboot',
+                '-m', self.mem, '-smp', str(self.cpus),
                 '-accel', 'kvm' if kvm else 'tcg,thread=multi',
                 '-cpu', 'max',
                 '-kernel', self.kernel, '-append', ' '.join(append),

@@ -203,6 +203,25 @@ def test_progress():
         check(len(set(parts)) >= 10 and parts[-1] >= 85, f'{parts}')
 
 
+def test_remembered():
+    """A pass tells no more in 250 ms than the master remembers, so that what
+    is lost of it can be asked for
+    """
+    with Late() as w:
+        w.master.sysctl(sync_repair=256)
+        flows = w.master_of(2000, '--sync-maxlen', '204')
+        w.master.run('tc', 'qdisc', 'replace', 'dev', 'sync', 'root', 'netem',
+                     'limit', '10000', 'loss', '5%')
+        start = time.monotonic()
+        w.backup.start('backup')
+        w.in_sync(within=30)
+        took = time.monotonic() - start
+        check(took > 1.8, f'{took:.2f} s for 2000, at 1024/s')
+        equal(w.missing(flows), 0)
+        check(w.backup.count('backup.repaired'), 'nothing was lost')
+        equal(w.backup.count('backup.restarts'), 0)
+
+
 def test_live():
     """During a pass what changes is told at once"""
     with Late() as w:
