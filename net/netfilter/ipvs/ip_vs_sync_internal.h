@@ -535,6 +535,7 @@ void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,
 void ip_vs_sync_walk_stop(struct ip_vs_sync_walk *walk);
 unsigned int ip_vs_sync_walk_passes(const struct ip_vs_sync_walk *walk);
 void ip_vs_sync_walk_pass(struct ip_vs_sync_walk *walk);
+bool ip_vs_sync_walk_wanted(const struct ip_vs_sync_walk *walk);
 void ip_vs_sync_walk_slow(struct ip_vs_sync_walk *walk);
 
 /* ip_vs_sync_rx.c */

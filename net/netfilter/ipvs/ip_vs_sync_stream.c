@@ -334,7 +334,8 @@ static void say_hello(struct ip_vs_sync_tx *tx,
 	/* Pairs with pass_start(): no progress of an earlier pass */
 	h.pass = smp_load_acquire(&s->pass);
 	h.progress = READ_ONCE(s->progress);
-	if (h.progress < IP_VS_SYNC_PASS_DONE)
+	if (h.progress < IP_VS_SYNC_PASS_DONE ||
+	    ip_vs_sync_walk_wanted(&tx->master->walk))
 		h.interval = HELLO_INTERVAL_PASS;
 	s->said = t->seq;
 	s->hello = jiffies + msecs_to_jiffies(h.interval);

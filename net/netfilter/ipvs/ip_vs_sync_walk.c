@@ -232,6 +232,18 @@ void ip_vs_sync_walk_pass(struct ip_vs_sync_walk *walk)
 }
 
 /**
+ * ip_vs_sync_walk_wanted() - will a pass start soon?
+ * @walk:	the master's
+ *
+ * Context: any.
+ * Return: true if a backup waits for one.
+ */
+bool ip_vs_sync_walk_wanted(const struct ip_vs_sync_walk *walk)
+{
+	return READ_ONCE(walk->wanted);
+}
+
+/**
  * ip_vs_sync_walk_slow() - a backup has missed messages
  * @walk:	the master's
  *
