@@ -140,6 +140,9 @@ void ip_vs_conn_list_stop(struct seq_file *seq, void *v);
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;
 unsigned int ip_vs_conn_hashkey_conn(const struct ip_vs_conn *cp);
+unsigned int ip_vs_conn_hashkey(struct netns_ipvs *ipvs, int af,
+				unsigned int proto,
+				const union nf_inet_addr *addr, __be16 port);
 void ip_vs_conn_rcu_free(struct rcu_head *head);
 
 /* called by ip_vs_ctl.c */

@@ -10,6 +10,7 @@
  *	ip_vs_sync_stream.c	the master answers backups that miss something
  *	ip_vs_sync_history.c	what it remembers for that; pure
  *	ip_vs_sync_rx.c		the backup: receives, applies
+ *	ip_vs_sync_prefetch.c	what it will need of a large table
  *	ip_vs_sync_peer.c	the masters it hears, what it misses of theirs
  *	ip_vs_sync_window.c	which messages have come; pure
  *	ip_vs_sync_proto.c	the wire format; pure

@@ -363,6 +363,11 @@ struct ip_vs_sync_peer {
 	struct ip_vs_sync_window w;
 };
 
+/* Records whose connections are fetched from memory at once: as many as a CPU
+ * has fetches under way, and as its first cache holds.
+ */
+#define IP_VS_SYNC_AHEAD	16
+
 /**
  * struct ip_vs_sync_rx - one thread of a backup
  * @ipvs:	namespace
@@ -382,6 +387,7 @@ struct ip_vs_sync_peer {
  * @has_unnumbered: there was one
  * @by:		who has told the message at hand
  * @seq:	number of that
+ * @ahead:	records that are about to be applied
  * @ranges:	what a request asks for
  * @ask:	the request
  */
@@ -401,6 +407,7 @@ struct ip_vs_sync_rx {
 	bool			has_unnumbered;
 	u32			by;
 	u32			seq;
+	struct ip_vs_sync_record ahead[IP_VS_SYNC_AHEAD];
 	struct ip_vs_sync_range	ranges[IP_VS_SYNC_RANGES_MAX];
 	u8			ask[IP_VS_SYNC_CONTROL_MAX];
 };
@@ -528,6 +535,10 @@ void ip_vs_sync_answer(struct ip_vs_sync_tx *tx);
 void ip_vs_sync_confirm(struct ip_vs_sync_tx *tx, unsigned long soon);
 long ip_vs_sync_tokens(struct ip_vs_sync_tx *tx);
 unsigned long ip_vs_sync_told(const struct ip_vs_sync_tx *tx);
+
+/* ip_vs_sync_prefetch.c */
+void ip_vs_sync_prefetch(struct netns_ipvs *ipvs,
+			 const struct ip_vs_sync_record *rec, unsigned int n);
 
 /* ip_vs_sync_walk.c */
 void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,

@@ -70,36 +70,6 @@ static void seq_apply(struct ip_vs_seq *seq, const struct ip_vs_sync_seq *from)
 	seq->previous_delta = from->previous_delta;
 }
 
-/* Make a connection say what the record says, and start its time anew. If this
- * director takes over, the first packet that comes here announces it, whatever
- * was announced before, see IP_VS_SYNC_NEVER.
- */
-static void conn_apply(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
-		       const struct ip_vs_sync_record *rec)
-{
-	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
-	u32 by;
-
-	spin_lock_bh(&cp->lock);
-	if (rec->has_seq) {
-		seq_apply(&cp->in_seq, &rec->in_seq);
-		seq_apply(&cp->out_seq, &rec->out_seq);
-	}
-	cp->state = rec->state;
-	cp->timeout = record_timeout(cp->ipvs, rec);
-	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
-	WRITE_ONCE(cp->sync.pkts, threshold);
-	spin_unlock_bh(&cp->lock);
-	atomic_set(&cp->in_pkts, threshold);
-
-	WRITE_ONCE(cp->sync.seq, rx->seq);
-	by = xchg(&cp->sync.by, rx->by);
-	if (by != rx->by) {
-		ip_vs_sync_conn_lost(cp, by);
-		ip_vs_sync_peer_held(cp->ipvs, rx->by);
-	}
-}
-
 /* Put a connection back, which starts its time anew: all of it, or what the
  * master says is left.
  */
@@ -123,22 +93,51 @@ static void conn_put(struct ip_vs_conn *cp,
 static_assert(sizeof_field(struct ip_vs_dest, totalconns));
 
 /* Change the flags that an update may change, and the count of active
- * connections with them.
+ * connections with them. Called with the connection's lock held.
  */
-static void conn_update_flags(struct ip_vs_conn *cp, u32 flags)
+static void flags_apply(struct ip_vs_conn *cp, u32 flags)
 {
-	struct ip_vs_dest *dest;
-	u32 changed;
+	u32 changed = (cp->flags ^ flags) & IP_VS_CONN_F_BACKUP_UPD_MASK;
+	struct ip_vs_dest *dest = cp->dest;
 
-	spin_lock_bh(&cp->lock);
-	dest = cp->dest;
-	changed = (cp->flags ^ flags) & IP_VS_CONN_F_BACKUP_UPD_MASK;
+	if (!changed)
+		return;
 	if (changed & IP_VS_CONN_F_INACTIVE && dest &&
 	    !(cp->flags & IP_VS_CONN_F_TEMPLATE))
 		atomic_add(flags & IP_VS_CONN_F_INACTIVE ? -1 : 1,
 			   &dest->activeconns);
 	cp->flags ^= changed;
+}
+
+/* Make a connection say what the record says. If this director takes over, the
+ * first packet that comes here announces it, whatever was announced before, see
+ * IP_VS_SYNC_NEVER.
+ */
+static void conn_apply(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
+		       const struct ip_vs_sync_record *rec, u32 flags)
+{
+	int threshold = READ_ONCE(cp->ipvs->sync.knobs.threshold[0]);
+	u32 by;
+
+	spin_lock_bh(&cp->lock);
+	flags_apply(cp, flags);
+	if (rec->has_seq) {
+		seq_apply(&cp->in_seq, &rec->in_seq);
+		seq_apply(&cp->out_seq, &rec->out_seq);
+	}
+	cp->state = rec->state;
+	cp->timeout = record_timeout(cp->ipvs, rec);
+	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
+	WRITE_ONCE(cp->sync.pkts, threshold);
 	spin_unlock_bh(&cp->lock);
+	atomic_set(&cp->in_pkts, threshold);
+
+	WRITE_ONCE(cp->sync.seq, rx->seq);
+	by = xchg(&cp->sync.by, rx->by);
+	if (by != rx->by) {
+		ip_vs_sync_conn_lost(cp, by);
+		ip_vs_sync_peer_held(cp->ipvs, rx->by);
+	}
 }
 
 /**
@@ -158,14 +157,6 @@ struct ip_vs_dest *ip_vs_sync_dest(struct ip_vs_conn *cp)
 			atomic_long_inc(&cp->ipvs->sync.bound_late);
 	}
 	return cp->dest;
-}
-
-static void conn_update(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
-			u32 flags)
-{
-	conn_update_flags(cp, flags);
-	ip_vs_sync_dest(cp);
-	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
 }
 
 /* Return: the new connection, NULL without memory */
@@ -265,14 +256,15 @@ static enum ip_vs_sync_reject conn_store(struct ip_vs_sync_rx *rx,
 	}
 
 	created = !cp;
-	if (!created) {
-		conn_update(rx, cp, flags);
-	} else {
+	if (created)
 		cp = conn_create(rx, param, rec, flags);
-		if (!cp)
-			return IP_VS_SYNC_R_NOMEM;
+	if (!cp)
+		return IP_VS_SYNC_R_NOMEM;
+	conn_apply(rx, cp, rec, flags);
+	if (!created) {
+		ip_vs_sync_dest(cp);
+		ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_UPDATED], 1);
 	}
-	conn_apply(rx, cp, rec);
 	trace_ip_vs_sync_applied(cp, created);
 	conn_put(cp, rec);
 	return IP_VS_SYNC_OK;
@@ -425,14 +417,33 @@ static enum ip_vs_sync_reject rx_place(struct ip_vs_sync_rx *rx,
 	return IP_VS_SYNC_OK;
 }
 
+/* Read some records. Return: how many are to be applied. */
+static unsigned int rx_read(struct ip_vs_sync_rx *rx,
+			    struct ip_vs_sync_reader *r)
+{
+	enum ip_vs_sync_reject why;
+	unsigned int left, n = 0;
+
+	while (n < IP_VS_SYNC_AHEAD && r->left) {
+		left = r->left;
+		why = ip_vs_sync_read_record(r, &rx->ahead[n]);
+		/* More than one when the rest can not be read */
+		if (why)
+			rx_reject(rx, why, left - r->left);
+		else
+			n++;
+	}
+	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_RECORDS], n);
+	return n;
+}
+
 static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len,
 		       const struct sockaddr_storage *from)
 {
 	struct ip_vs_sync_control c;
-	struct ip_vs_sync_record rec;
 	struct ip_vs_sync_reader r;
 	enum ip_vs_sync_reject why;
-	unsigned int left;
+	unsigned int i, n;
 
 	WRITE_ONCE(rx->last_message, jiffies);
 	ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_MESSAGES], 1);
@@ -453,16 +464,15 @@ static void rx_message(struct ip_vs_sync_rx *rx, unsigned int len,
 		return;
 	}
 
-	while ((left = r.left)) {
-		why = ip_vs_sync_read_record(&r, &rec);
-		if (!why) {
-			ip_vs_sync_add(&rx->counts[IP_VS_SYNC_RX_RECORDS], 1);
-			why = record_apply(rx, &rec);
+	while (r.left) {
+		n = rx_read(rx, &r);
+		ip_vs_sync_prefetch(rx->ipvs, rx->ahead, n);
+		for (i = 0; i < n; i++) {
+			why = record_apply(rx, &rx->ahead[i]);
+			if (why)
+				rx_reject(rx, why, 1);
+			cond_resched();
 		}
-		/* More than one when the rest can not be read */
-		if (why)
-			rx_reject(rx, why, left - r.left);
-		cond_resched();
 	}
 }
 
