@@ -81,13 +81,17 @@ def equal(got, want, what=''):
 
 
 def soon(probe, what, within=5.0):
-    """Wait until the probe gives something true; give that."""
+    """Wait until the probe gives something true; give that. Seconds in which
+    the machine stood still do not count: it takes ten looks in each.
+    """
     end = time.monotonic() + within
+    looks = within * 10
     while True:
         got = probe()
         if got:
             return got
-        if time.monotonic() > end:
+        looks -= 1
+        if time.monotonic() > end and looks <= 0:
             raise Failed(f'not within {within:g} s: {what}')
         time.sleep(0.01)
 
@@ -555,9 +559,10 @@ class World:
         data = raw[0] if raw else wire.message(records, **how)
         before = to.count('backup.messages')
         self.datagram(data, to, group, port)
-        # A HELLO may have come in between.
+        # A HELLO may have come in between. And a message is counted before
+        # its records are applied, then others may run between two of these.
         soon(lambda: to.count('backup.messages') > before and
-             not to.unread(port), f'{to.name} reads a message')
+             not to.unread(port) and idle('b'), f'{to.name} reads a message')
 
     def datagram(self, data, to=None, group=wire.GROUP, port=wire.PORT):
         """Send a datagram to the group from across the link."""
@@ -599,18 +604,29 @@ class Crowd(World):
                   for i, ns in enumerate([self.master, *self.backups]))]
 
 
-def threads():
-    """Names of the kernel threads of all daemons."""
-    names = []
-    for path in glob.glob('/proc/[0-9]*/comm'):
+def daemons():
+    """The kernel threads of all daemons, [(name, state)], as ps shows it."""
+    found = []
+    for path in glob.glob('/proc/[0-9]*/stat'):
         try:
-            with open(path, encoding='ascii') as file:
-                name = file.read().strip()
+            with open(path, encoding='ascii', errors='replace') as file:
+                match = re.search(r'\((ipvs-[mb]:.*)\) (\w)', file.read())
         except OSError:
             continue
-        if re.match(r'ipvs-[mb]:', name):
-            names.append(name)
-    return sorted(names)
+        if match:
+            found.append(match.groups())
+    return found
+
+
+def threads():
+    """Names of the kernel threads of all daemons."""
+    return sorted(name for name, _ in daemons())
+
+
+def idle(role):
+    """Do all threads of masters, 'm', or backups, 'b', sleep?"""
+    return not [name for name, state in daemons()
+                if name.startswith(f'ipvs-{role}:') and state not in 'SI']
 
 
 def need(*programs):
