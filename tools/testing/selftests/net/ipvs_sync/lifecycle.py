@@ -46,6 +46,7 @@ class Traffic:
         self.w = w
         self.most = most
         self.flows = []
+        self.rounds = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.work)
 
@@ -69,14 +70,13 @@ class Traffic:
             except OSError:
                 # The devices go before the traffic does.
                 pass
+            self.rounds += 1
             time.sleep(0.002)
 
     def goes_on(self):
         """Wait until there have been some more packets."""
-        count = len(self.flows)
-        if count < self.most:
-            soon(lambda: len(self.flows) >= min(count + 5, self.most),
-                 'traffic')
+        rounds = self.rounds
+        soon(lambda: self.rounds >= rounds + 5, 'traffic')
 
 
 class Quick(World):
@@ -107,6 +107,14 @@ class Quick(World):
         want = {flow.key() for flow in flows}
         soon(lambda: want <= {conn.key() for conn in self.backup.conns()},
              f'{len(want)} connections on the backup', within)
+
+    def runs(self):
+        """Wait until all threads of the master run. What is pending for one
+        that is stopped before that is lost, which lost_at_stop counts.
+        """
+        soon(lambda: all(value for name, value in
+                         self.master.counts().items()
+                         if name.endswith('.hellos')), 'the master runs')
 
     def lost(self):
         return {name: value for name, value in self.master.counts().items()
@@ -148,6 +156,7 @@ def restart(ports, count):
             for _ in range(count):
                 traffic.goes_on()
                 control.start(MASTER)
+                w.runs()
                 traffic.goes_on()
                 control.stop(MASTER)
         equal({name[5] for name in lib.threads()}, {'b'})
@@ -319,19 +328,19 @@ def test_latest():
 def test_expires():
     """A connection that waits expires on time"""
     with Quick() as w:
-        w.master.run('ipvsadm', '--set', '0', '0', '5')
+        w.master.run('ipvsadm', '--set', '0', '0', '10')
         w.block()
+        start = time.monotonic()
         flows = [w.flow('udp', dst=DNS) for _ in range(20)]
         for flow in flows:
             flow.send()
-        start = time.monotonic()
         soon(lambda: w.master.count('master.waiting') == 20, 'they wait')
         equal(len(w.master.conns()), 21)
         stays(lambda: len(w.master.conns()) >= 20, 'they live', 1.5)
-        soon(lambda: not w.master.conns(), 'all expired', 20)
+        soon(lambda: not w.master.conns(), 'all expired', 40)
         took = time.monotonic() - start
         # Not the minute more that a reference would give them
-        check(4.5 < took < 15, f'after {took:.1f} s of 5')
+        check(9.5 < took < 45, f'after {took:.1f} s of 10')
         equal(w.master.dest(f'{HOLE}:53'), (0, 0))
         soon(lambda: w.master.count('master.expired_waiting') == 20,
              'their memory is freed')
@@ -372,8 +381,7 @@ def test_stop_sends():
         w.backup.start('backup')
         for count in 1, 100, 500:
             control.start(MASTER)
-            # One that never ran has no last chance: lost_at_stop counts.
-            soon(lambda: w.master.count('master.hellos'), 'it runs')
+            w.runs()
             flows = [w.flow('udp', dst=DNS) for _ in range(count)]
             for flow in flows:
                 flow.send()
@@ -390,7 +398,8 @@ def test_stop_blocked():
         start = time.monotonic()
         w.master.stop('master')
         took = time.monotonic() - start
-        check(took < 3, f'took {took:.1f} s')
+        # Its 13 messages are not tried a second each.
+        check(took < 8, f'took {took:.1f} s')
         equal({name[5] for name in lib.threads()}, {'b'})
         equal(len(w.master.conns()), 501)
         # They are well, and can be told by the next one.
