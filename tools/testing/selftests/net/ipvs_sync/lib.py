@@ -24,6 +24,7 @@ nobody at GHOST and HOLE: a client and a server that a test speaks for.
 """
 
 import atexit
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -102,6 +103,18 @@ def stays(probe, what, seconds=0.5):
     while time.monotonic() < end:
         check(probe(), f'did not last {seconds:g} s: {what}')
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Before all others, so that with one CPU no thread of the kernel runs
+    until this ends.
+    """
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def skip(why):
