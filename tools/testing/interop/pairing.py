@@ -15,12 +15,16 @@ import compare
 from known import fields, known
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Seconds that stock may keep a part-full message, and one more
-STOCK_LATE = 4
+# Seconds that stock may keep a part-full message, and two for a guest that the
+# machine does not let run when a message comes
+STOCK_LATE = 5
+OURS_LATE = 2
 BURST_TRIES = 5
 # Seconds until an answer is missed, and what should have arrived
 PATIENCE = 60
 ARRIVAL = 15
+# Seconds until tables that are not as expected stay so
+SETTLED = 8
 
 
 class Director:
@@ -106,7 +110,7 @@ class Pairing:
 
     def compare(self, version):
         rules = compare.Rules(
-            late=STOCK_LATE if self.kinds[0] == 'stock' else 0)
+            late=STOCK_LATE if self.kinds[0] == 'stock' else OURS_LATE)
         self.fresh(version)
         self.table(version, rules)
         for burst in bursts(version):
@@ -156,7 +160,7 @@ class Pairing:
 
     def settle(self, chosen, version, rules):
         """The tables, once they are as expected, or stay otherwise."""
-        end = time.monotonic() + 2
+        end = time.monotonic() + SETTLED
         while True:
             found = self.at_once('table')
             good = all(
@@ -207,7 +211,7 @@ class Pairing:
         try:
             self.poll(lambda: compare.told_all(burst, version,
                                                self.backup.traffic()[0]),
-                      'less is told than there is', 5)
+                      'less is told than there is')
             differences = compare.Differences()
         except guest.GuestError as why:
             differences = compare.Differences()
@@ -233,11 +237,11 @@ class Pairing:
         self.plan.result(good, f'{self.label(version)}: {name}', notes)
 
     @staticmethod
-    def poll(good, complaint, patience=ARRIVAL):
-        end = time.monotonic() + patience
+    def poll(good, complaint):
+        end = time.monotonic() + ARRIVAL
         while not good():
             if time.monotonic() > end:
-                raise guest.GuestError(f'{complaint} within {patience} s')
+                raise guest.GuestError(f'{complaint} within {ARRIVAL} s')
             time.sleep(0.05)
 
 
