@@ -984,6 +984,7 @@ def test_rates():
     with folder() as name:
         path = os.path.join(name, 'f')
         write(path, COUNTERS)
+        start = time.monotonic()
         with Watch('-n', '0.25', f'file:{path}') as watch:
             rows, _ = watch.table()
             equal(rows['master', 'records/s'], ['-'], 'at first')
@@ -996,12 +997,16 @@ def test_rates():
             rows, _ = watch.until(
                 lambda rows, _: rows['master', 'records/s'] != ['0.0'],
                 'a rate')
-            # 1000 in a quarter of a second, unless the machine is busy
-            value = float(rows['master', 'records/s'][0])
-            check(1500 < value < 6000, f'records/s {value}')
+            # 1000 in a quarter of a second; on a busy machine in up to all
+            # the time that has gone, or, after a late look, in less
+            rate = float(rows['master', 'records/s'][0])
+            least = 1000 / (time.monotonic() - start)
+            check(least < rate < 100000, f'records/s {rate}, least {least}')
             total, value = rows['master', 'send_errors'][0].split()
             equal(total, '13')
-            check(15 < float(value[1:-2]) < 60, f'send_errors {value}')
+            # A hundredth of that
+            check(0.97 < float(value[1:-2]) * 100 / rate < 1.03,
+                  f'send_errors {value}, records/s {rate}')
             write(path, COUNTERS)
             watch.until(lambda rows, _: rows['master', 'records/s'] == ['-'],
                         'no rate after a restart')
