@@ -54,11 +54,12 @@ def lossy(percent):
         talks = [w.flow('tcp') for _ in range(600)]
         for flow in talks:
             flow.open()
-        # What is lost of an older state must not come back.
+        # What is lost of an older state must not come back. These last for a
+        # minute at least: none may end before all have come.
         for flow in talks[::2]:
-            flow.send('FA')
+            w.reply(flow, 'FA')
         for flow in talks[::3]:
-            flow.send('R')
+            flow.send('FA')
         soon(lambda: not w.master.count('master.waiting'), 'all are sent')
         w.in_sync(within=30)
         soon(lambda: not w.missing(flows + talks) and
@@ -93,7 +94,7 @@ def test_quick():
     """A loss is made up for in a fraction of a second"""
     with Link() as w:
         w.start()
-        worst = 0
+        took = []
         for _ in range(5):
             spoil(w.master, 'loss 100%')
             before = w.master.count('master.messages')
@@ -104,8 +105,9 @@ def test_quick():
             start = time.monotonic()
             w.burst(1)      # shows that there is a gap
             soon(lambda lost=lost: not w.missing([lost]), 'it arrives', 5)
-            worst = max(worst, time.monotonic() - start)
-        check(worst < 0.4, f'after {worst:.3f} s')
+            took.append(time.monotonic() - start)
+        # Twice the machine may have stood still meanwhile.
+        check(sorted(took)[2] < 0.4, f'after {took}')
 
 
 def test_doubles():
@@ -119,7 +121,7 @@ def test_doubles():
              w.master.count('master.messages'), 'each comes twice')
         for name in 'records', 'created':
             equal(w.backup.count(f'backup.{name}'), 500, name)
-        equal(w.backup.count('backup.asked'), 1, 'requests, of them a JOIN')
+        equal(w.master.count('master.nacks'), 0, 'requests for messages')
         equal(w.backup.rejects(), {})
 
 
@@ -288,11 +290,14 @@ class Heard(World):
 def test_request():
     """How a gap is asked for, and what ends that"""
     with Heard() as w:
-        for seq in 1, 2, 4, 7:
-            w.speaker.say(seq, w.record(seq))
+        # All at once: the first request is to know of both gaps.
+        with lib.undisturbed():
+            for seq in 1, 2, 4, 7:
+                w.speaker.say(seq, w.record(seq))
         start = time.monotonic()
         message, *_ = soon(lambda: w.speaker.heard(wire.NACK), 'a NACK')
-        check(time.monotonic() - start < 0.2, 'it takes long')
+        # The pauses between requests grow to a second.
+        check(time.monotonic() - start < 0.9, 'it takes long')
         equal((message.ttl, message.source, message.seq, message.syncid),
               (255, w.backup.sync, 7, 0))
         equal(message.says['ranges'], [(3, 3), (5, 6)])
@@ -316,26 +321,30 @@ def test_patience():
     with Heard() as w:
         w.speaker.say(1, w.record(1))
         w.speaker.say(3, w.record(3))
-        end = time.monotonic() + 5
+        end = time.monotonic() + 8
         times = []
         while time.monotonic() < end:
             times += [m.time for m in w.speaker.heard(wire.NACK)]
             time.sleep(0.01)
         gaps = [b - a for a, b in zip(times, times[1:])]
-        check(6 <= len(times) <= 10, f'asked {len(times)} times')
-        check(gaps[0] < 0.2 and 0.8 < gaps[-1] < 1.6,
-              f'pauses of {gaps[0]:.2f} to {gaps[-1]:.2f} s')
+        # Twelve times; eight, did the pauses grow beyond a second
+        check(9 <= len(times) <= 13, f'asked {len(times)} times')
+        # Where the machine stood still one is longer.
+        check(min(gaps[:2]) < 0.2 and 0.8 < sorted(gaps[-5:])[2] < 1.6,
+              f'pauses of {gaps}')
         equal(w.backup.ready(), 'stale')
 
 
 def test_lagging():
     """What is missed for long is a lag"""
     with Heard() as w:
-        w.speaker.hello(0, progress=1000, start=1, done=0)
+        # Not stale before a minute without another
+        hello = {'progress': 1000, 'start': 1, 'interval': 20000}
+        w.speaker.hello(0, done=0, **hello)
         soon(lambda: w.backup.ready() == 'in-sync', 'in sync')
         w.speaker.say(1, w.record(1))
         w.speaker.say(3, w.record(3))
-        w.speaker.hello(3, progress=1000, start=1, done=0, conns=3)
+        w.speaker.hello(3, done=0, conns=3, **hello)
         soon(lambda: w.backup.ready() == 'lagging', 'lagging', 2)
         equal(w.backup.ready_value('missing'), 1)
         check(w.backup.ready_value('lag_ms') > 200, 'no lag')
@@ -406,7 +415,7 @@ def wrap(first):
         equal(w.asked(), [(seq(3), seq(3))])
         w.speaker.say(seq(3), w.record(3), w.record(5, wire.TCP_FIN_WAIT))
         w.speaker.hello(seq(5), oldest=seq(1), start=seq(1), done=seq(5),
-                        progress=1000, conns=5)
+                        progress=1000, conns=5, interval=20000)
         soon(lambda: w.backup.ready() == 'in-sync', 'in sync', 2)
         equal(w.backup.rejects(), {'order': 1})
         equal(w.backup.ready_value('missing'), 0)
@@ -437,7 +446,7 @@ def test_gaps():
 if __name__ == '__main__':
     lib.main(*((f'At {percent} % loss, with doubles and out of order, all '
                 'arrive', lambda percent=percent: lossy(percent))
-               for percent in (1, 5, 20)),
+               for percent in (2, 5, 20)),
              *((f'Numbers wrap, from {first:#x}',
                 lambda first=first: wrap(first))
                for first in (0xfffffffd, 0x7ffffffd, 0x90000000)))
