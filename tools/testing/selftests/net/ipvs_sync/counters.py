@@ -229,7 +229,8 @@ def test_idle_hello():
     """Nothing but HELLOs, one a second, where messages are numbered"""
     moved = idle('hellos', 'backup.0.messages', 'bytes', 'wakeups')
     equal(moved['master.0.hellos'], moved['backup.0.messages'])
-    check(29 <= moved['master.0.hellos'] <= 31, f'{moved}')
+    # Long timers may be some percent late.
+    check(27 <= moved['master.0.hellos'] <= 31, f'{moved}')
     equal(moved['backup.0.bytes'], 44 * moved['master.0.hellos'])
     equal(moved['master.0.bytes'], 0)
     for name in 'master.0.wakeups', 'backup.0.wakeups':

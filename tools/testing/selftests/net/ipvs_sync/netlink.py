@@ -192,7 +192,9 @@ def test_ready():
         for name in ('lag_ms', 'missing', 'repaired', 'connections_here',
                      'connections_there'):
             equal(told[name.replace('_', '-')], w.backup.ready_value(name))
-        check(0 <= told['heard-ms'] < 1500, f'heard {told["heard-ms"]} ms ago')
+        # A second, but that the machine may not have let it be heard
+        check(0 <= told['heard-ms'] < min(5000, told['running-ms']),
+              f'heard {told["heard-ms"]} ms ago')
         equal(told['progress'], 1000)
 
 
