@@ -138,7 +138,11 @@ def test_reordered():
             time.sleep(0.05)
         soon(lambda: not w.missing(flows), 'all arrive')
         check(w.backup.count('backup.late') > 20, 'all came in order')
-        equal(w.backup.rejects(), {})
+        # Of what was asked for all the same the first words come too late
+        rejects = w.backup.rejects()
+        again = w.master.count('master.repaired')
+        check(rejects.pop('order', 0) <= again, f'{again} told again')
+        equal(rejects, {})
         few = w.backup.count('backup.asked') - asked
         check(few <= w.backup.count('backup.late') / 10,
               f'asked {few} times')
