@@ -23,6 +23,9 @@ PERSISTENCE = 300   # seconds
 # Seconds a backup may have in advance: what controls others is put off by 60,
 # and what a master's timer runs out late is told.
 MORE = 1 + 60 + PERSISTENCE // 8
+# Seconds that a timer of PERSISTENCE runs out late at most, with HZ=100. A
+# backup is told of that, while a list of the master's shows what was asked for.
+LATE = 6
 
 
 class Lives(World):
@@ -46,10 +49,10 @@ class Lives(World):
         check(conn, f'{director.name} does not have {key}')
         return conn.expires
 
-    def same(self, key, when):
+    def same(self, key, when, late=0):
         """A connection has the same time left at both."""
         here, there = (self.left(each, key) for each in self.directors)
-        check(abs(here - there) <= 1,
+        check(-1 <= there - here <= 1 + late,
               f'{when}: {here} s left on the master, {there} on the backup')
 
 
@@ -86,10 +89,10 @@ def test_template():
         for _ in range(26):
             time.sleep(10)
             flow.send('A', times=30)
-        w.same(TEMPLATE, 'after packets')
+        w.same(TEMPLATE, 'after packets', LATE)
         w.flow('tcp', dst=SHOP).open()
         time.sleep(1)
-        w.same(TEMPLATE, 'after a new connection')
+        w.same(TEMPLATE, 'after a new connection', LATE)
 
 
 def test_template_extended():
