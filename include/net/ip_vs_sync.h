@@ -19,6 +19,7 @@
 struct ctl_table;
 struct ctl_table_header;
 struct ip_vs_conn;
+struct ip_vs_conn_param;
 struct ip_vs_dest;
 struct ip_vs_sync_master;
 struct ip_vs_sync_backup;
@@ -140,9 +141,8 @@ void ip_vs_conn_list_stop(struct seq_file *seq, void *v);
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;
 unsigned int ip_vs_conn_hashkey_conn(const struct ip_vs_conn *cp);
-unsigned int ip_vs_conn_hashkey(struct netns_ipvs *ipvs, int af,
-				unsigned int proto,
-				const union nf_inet_addr *addr, __be16 port);
+unsigned int ip_vs_conn_hashkey_param(const struct ip_vs_conn_param *p,
+				      bool inverse);
 void ip_vs_conn_rcu_free(struct rcu_head *head);
 
 /* called by ip_vs_ctl.c */

@@ -14,17 +14,13 @@ identifier cp;
  unsigned int ip_vs_conn_hashkey_conn(const struct ip_vs_conn *cp) { ... }
 
 // A backup looks ahead to where the records of a message go.
-@hash_key_offered@
-typedef __be16;
-identifier ipvs, af, proto, addr, port;
+@hash_param_offered@
+identifier p, inverse;
 @@
--static unsigned int ip_vs_conn_hashkey(struct netns_ipvs *ipvs, int af,
--				       unsigned int proto,
--				       const union nf_inet_addr *addr,
--				       __be16 port)
-+unsigned int ip_vs_conn_hashkey(struct netns_ipvs *ipvs, int af,
-+				unsigned int proto,
-+				const union nf_inet_addr *addr, __be16 port)
+-static unsigned int ip_vs_conn_hashkey_param(const struct ip_vs_conn_param *p,
+-					     bool inverse)
++unsigned int ip_vs_conn_hashkey_param(const struct ip_vs_conn_param *p,
++				      bool inverse)
  { ... }
 
 @state_init@

@@ -117,7 +117,7 @@ static void master_free(struct ip_vs_sync_master *m)
 			sock_release(m->tx[id].sock);
 		ip_vs_sync_tx_exit(&m->tx[id]);
 	}
-	kfree(m);
+	kvfree(m);
 }
 
 static void backup_free(struct ip_vs_sync_backup *b)
@@ -131,7 +131,7 @@ static void backup_free(struct ip_vs_sync_backup *b)
 			sock_release(b->rx[id].sock);
 		ip_vs_sync_rx_exit(&b->rx[id]);
 	}
-	kfree(b);
+	kvfree(b);
 }
 
 static int master_thread_init(struct netns_ipvs *ipvs,
@@ -188,7 +188,7 @@ static int master_start(struct netns_ipvs *ipvs,
 	unsigned int id;
 	int ret;
 
-	m = kzalloc(struct_size(m, tx, threads), GFP_KERNEL);
+	m = kvzalloc(struct_size(m, tx, threads), GFP_KERNEL);
 	if (!m)
 		return -ENOMEM;
 	m->cfg = *c;
@@ -229,7 +229,7 @@ static int backup_start(struct netns_ipvs *ipvs,
 		/* Connections that refer to it come later */
 		smp_store_release(&ipvs->sync.held, held);
 	}
-	b = kzalloc(struct_size(b, rx, threads), GFP_KERNEL);
+	b = kvzalloc(struct_size(b, rx, threads), GFP_KERNEL);
 	if (!b)
 		return -ENOMEM;
 	b->cfg = *c;

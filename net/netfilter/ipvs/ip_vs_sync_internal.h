@@ -363,8 +363,8 @@ struct ip_vs_sync_peer {
 	struct ip_vs_sync_window w;
 };
 
-/* Records whose connections are fetched from memory at once: as many as a CPU
- * has fetches under way, and as its first cache holds.
+/* Records whose connections are fetched from memory at once: about as many
+ * misses as a CPU can have under way, and their lines fit its first cache.
  */
 #define IP_VS_SYNC_AHEAD	16
 

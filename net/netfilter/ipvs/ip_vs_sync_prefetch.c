@@ -8,20 +8,35 @@
  * the records are applied.
  */
 
+#include <linux/cache.h>
 #include <linux/prefetch.h>
+#include <linux/rculist.h>
 
 #include "ip_vs_sync_internal.h"
 
 /* So many connections of a bucket are looked at */
 #define DEPTH		4
-/* What a record changes lies in the first part of a connection */
+/* What a record changes lies in the first part of a connection, but for the
+ * sequence numbers, which few have
+ */
 #define CHANGED		offsetofend(struct ip_vs_conn, in_pkts)
 
+static struct hlist_head *record_bucket(struct netns_ipvs *ipvs,
+					const struct ip_vs_sync_record *rec)
+{
+	struct ip_vs_conn_param param;
+
+	ip_vs_conn_fill_param(ipvs, rec->af, rec->protocol, &rec->caddr,
+			      rec->cport, &rec->vaddr, rec->vport, &param);
+	return &ip_vs_conn_tab[ip_vs_conn_hashkey_param(&param, false)];
+}
+
 /* Look at a connection, whose first line has been fetched.
- * Return: the next one to look at, NULL when it is the record's or the last.
+ * Return: the next one to look at, NULL after the last or when this looks like
+ * the record's.
  */
-static struct hlist_node *look(struct hlist_node *node,
-			       const struct ip_vs_sync_record *rec)
+static struct hlist_node *look_at(struct hlist_node *node,
+				  const struct ip_vs_sync_record *rec)
 {
 	const struct ip_vs_conn *cp;
 	unsigned int at;
@@ -34,7 +49,8 @@ static struct hlist_node *look(struct hlist_node *node,
 		return NULL;
 	}
 	node = rcu_dereference(hlist_next_rcu(node));
-	prefetch(node);
+	if (node)
+		prefetch(node);
 	return node;
 }
 
@@ -51,22 +67,22 @@ void ip_vs_sync_prefetch(struct netns_ipvs *ipvs,
 {
 	struct hlist_head *heads[IP_VS_SYNC_AHEAD];
 	struct hlist_node *nodes[IP_VS_SYNC_AHEAD];
-	unsigned int depth, hash, i;
+	unsigned int depth, i;
 
 	for (i = 0; i < n; i++) {
-		hash = ip_vs_conn_hashkey(ipvs, rec[i].af, rec[i].protocol,
-					  &rec[i].caddr, rec[i].cport);
-		heads[i] = &ip_vs_conn_tab[hash];
+		heads[i] = record_bucket(ipvs, &rec[i]);
 		prefetch(heads[i]);
 	}
 	rcu_read_lock();
 	for (i = 0; i < n; i++) {
 		nodes[i] = rcu_dereference(hlist_first_rcu(heads[i]));
-		prefetchw(nodes[i]);
+		/* A new connection is linked in front of it */
+		if (nodes[i])
+			prefetchw(nodes[i]);
 	}
 	for (depth = 0; depth < DEPTH; depth++)
 		for (i = 0; i < n; i++)
 			if (nodes[i])
-				nodes[i] = look(nodes[i], &rec[i]);
+				nodes[i] = look_at(nodes[i], &rec[i]);
 	rcu_read_unlock();
 }

@@ -334,6 +334,7 @@ static void say_hello(struct ip_vs_sync_tx *tx,
 	/* Pairs with pass_start(): no progress of an earlier pass */
 	h.pass = smp_load_acquire(&s->pass);
 	h.progress = READ_ONCE(s->progress);
+	/* A pass that starts between the two looks is told of late */
 	if (h.progress < IP_VS_SYNC_PASS_DONE ||
 	    ip_vs_sync_walk_wanted(&tx->master->walk))
 		h.interval = HELLO_INTERVAL_PASS;

@@ -356,7 +356,7 @@ static void say_hello(struct master *m, const struct ip_vs_sync_trailer *t)
 		.interval	= HELLO_INTERVAL,
 	};
 
-	if (h.progress < IP_VS_SYNC_PASS_DONE)
+	if (h.progress < IP_VS_SYNC_PASS_DONE || m->wanted)
 		h.interval = HELLO_INTERVAL_PASS;
 	m->said = t->seq;
 	m->hello = now + ms_jiffies(h.interval);
