@@ -67,7 +67,8 @@ QEMU = 'qemu-system-x86_64'
 FAULTS = re.compile('|'.join((
     r'Kernel panic',
     r'\bBUG:',
-    r'\bWARNING:',
+    # pktgen says that of what a user does
+    r'(?<!pktgen: )\bWARNING:',
     r'\bOops\b',
     r'Internal error',
     r'general protection',

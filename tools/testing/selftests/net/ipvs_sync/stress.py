@@ -43,7 +43,9 @@ ROLES = 'master', 'backup'
 FAILSLAB = '/sys/kernel/debug/failslab'
 TRACING = '/sys/kernel/tracing'
 
-FAULT = re.compile(r'\b(BUG|WARNING|ODEBUG|UBSAN|refcount_t):|\bOops\b|'
+# pktgen has a message of its own that begins as a fault does
+FAULT = re.compile(r'\b(BUG|ODEBUG|UBSAN|refcount_t):|\bOops\b|'
+                   r'(?<!pktgen: )\bWARNING:|'
                    r'INFO: (possible|inconsistent|trying|task|rcu)|'
                    r'kmemleak: .* suspected')
 
