@@ -51,6 +51,9 @@ def lossy(percent):
         spoil(w.master, f'loss {percent}% duplicate 5% delay 4ms 4ms')
         spoil(w.backup, f'loss {percent}%')
         flows = w.burst(3000)
+        # At 1 % it may take more.
+        soon(lambda: w.backup.count('backup.repaired') or
+             flows.extend(w.burst(10)), 'something is lost', 20)
         talks = [w.flow('tcp') for _ in range(600)]
         for flow in talks:
             flow.open()
@@ -66,13 +69,13 @@ def lossy(percent):
              not w.backup.ready_value('missing'), 'all arrive', 10)
         wrong = w.differ()
         check(not wrong, f'{len(wrong)} differ, as {wrong[:1]}')
-        equal(len(w.backup.conns()), 3600)
+        equal(len(w.backup.conns()), len(flows) + 600)
         for name in 'repaired', 'again', 'late':
             check(w.backup.count(f'backup.{name}'), f'nothing {name}')
         equal(w.backup.count('backup.restarts'), 0)
         # What was told more often than it changed
         more = w.master.count('master.repaired')
-        check(more <= 3600 * (percent / 100 + 0.05) * 4,
+        check(more <= len(flows + talks) * (percent / 100 + 0.05) * 4,
               f'{more} records were told again')
 
 
@@ -450,7 +453,7 @@ def test_gaps():
 if __name__ == '__main__':
     lib.main(*((f'At {percent} % loss, with doubles and out of order, all '
                 'arrive', lambda percent=percent: lossy(percent))
-               for percent in (2, 5, 20)),
+               for percent in (1, 5, 20)),
              *((f'Numbers wrap, from {first:#x}',
                 lambda first=first: wrap(first))
                for first in (0xfffffffd, 0x7ffffffd, 0x90000000)))
