@@ -328,6 +328,33 @@ def test_records_1_only():
     records(1, RECORDS_V1)
 
 
+def test_places():
+    """One record of many that is refused, wherever it is"""
+    many = 40               # more than a backup reads ahead, twice
+    with Backup() as w:
+        told = [good(port) for port in range(1000, 1000 + many)]
+        w.inject(*told, syncid=SYNCID)
+        # The first is seen when it is read, the other when it is applied
+        for record, reason in ((bad(flags=wire.ONE_PACKET), 'flags'),
+                               (other('ip'), 'protocol')):
+            for place in 0, 1, 14, 15, 16, 17, 31, 32, 39, many:
+                before = w.backup.count('backup.updated')
+                w.rejected(f'at {place}', message(
+                    [*told[:place], record, *told[place:]], SYNCID, 1), reason)
+                equal(w.backup.count('backup.updated') - before, many,
+                      f'{reason} at {place}: updated')
+
+
+def test_order():
+    """Of two records of a connection in a message the later one counts"""
+    with Backup() as w:
+        for port, between in enumerate((0, 1, 14, 15, 16, 30), 1000):
+            first, last = good(port), good(port, state=wire.TCP_FIN_WAIT)
+            w.inject(first, *(good(2000 + n) for n in range(between)), last,
+                     syncid=SYNCID)
+            equal(w.backup.conn(last).state, 'FIN_WAIT', f'{between} between')
+
+
 def test_last():
     """Records behind which nothing can be found"""
     with Backup() as w:
