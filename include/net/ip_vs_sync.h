@@ -137,6 +137,7 @@ struct ip_vs_dest *ip_vs_sync_dest(struct ip_vs_conn *cp);
 void *ip_vs_conn_list_start(struct seq_file *seq, loff_t *pos);
 void *ip_vs_conn_list_next(struct seq_file *seq, void *v, loff_t *pos);
 void ip_vs_conn_list_stop(struct seq_file *seq, void *v);
+unsigned int ip_vs_conn_seconds_left(const struct ip_vs_conn *cp);
 
 /* offered by ip_vs_conn.c */
 extern struct hlist_head *ip_vs_conn_tab;

@@ -79,6 +79,27 @@ identifier ct, cdest, dest;
  	...
  }
 
+// Packets put timers off while others look at them.
+@listed_expiry@
+expression cp;
+@@
+-jiffies_delta_to_msecs(cp->timer.expires - jiffies) / 1000
++ip_vs_conn_seconds_left(cp)
+
+@now_expiry@
+expression cp;
+@@
+-time_after(cp->timer.expires, jiffies)
++time_after(READ_ONCE(cp->timer.expires), jiffies)
+
+@drop_expiry@
+expression cp;
+@@
+-if (time_before(cp->timeout + jiffies, cp->timer.expires + 60*HZ))
++if (time_before(cp->timeout + jiffies,
++		READ_ONCE(cp->timer.expires) + 60 * HZ))
+	return 0;
+
 // Lists go on where they stopped, see ip_vs_conn_list.c.
 @list_find_gone@
 @@

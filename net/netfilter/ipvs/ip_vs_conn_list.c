@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IPVS: the order in which /proc/net/ip_vs_conn and ip_vs_conn_sync list
+/* IPVS: what /proc/net/ip_vs_conn and ip_vs_conn_sync list, in which order
  *
  * A position tells where in the table an entry stands: the bucket in the high
  * half, the place in its chain in the low one, plus 1 since 0 is the heading.
@@ -92,6 +92,22 @@ void ip_vs_conn_list_stop(struct seq_file *seq, void *v)
 	__releases(RCU)
 {
 	rcu_read_unlock();
+}
+
+/**
+ * ip_vs_conn_seconds_left() - what a listing tells of an entry's timer
+ * @cp:		connection
+ *
+ * A packet may be putting it off meanwhile.
+ *
+ * Context: any.
+ * Return: time until it expires, in seconds.
+ */
+unsigned int ip_vs_conn_seconds_left(const struct ip_vs_conn *cp)
+{
+	long left = READ_ONCE(cp->timer.expires) - jiffies;
+
+	return jiffies_delta_to_msecs(left) / MSEC_PER_SEC;
 }
 
 #endif	/* CONFIG_PROC_FS */
