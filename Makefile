@@ -11,8 +11,11 @@ bases = $(shell sed -n 's/^linux-source-\([^ ]*\).*/\1/p' $(assemble)/packages)
 
 assemble := tools/assemble
 package := tools/package
-debian_kver := $(if $(filter file,$(origin KVER)),\
-	       $$($(assemble)/image which),$(KVER))
+# Debian's own kernel, unless KVER says which
+debian_kver := $(KVER)
+ifeq ($(origin KVER),file)
+debian_kver := $$($(assemble)/image which)
+endif
 uml := $(CURDIR)/build/uml-$(BASE)
 qemu := $(CURDIR)/build/qemu-$(BASE)
 selftests := python3 tools/testing/selftests/net/ipvs_sync/run
@@ -111,7 +114,6 @@ stress: tree
 			-o build/stress-$$kernel stress || exit; \
 	done
 
-# Debian's own kernel, unless KVER says which
 qemu-test: tree
 	@$(assemble)/install guest qemu modules
 	@kver=$(debian_kver) && \
