@@ -20,7 +20,8 @@ uml := $(CURDIR)/build/uml-$(BASE)
 qemu := $(CURDIR)/build/qemu-$(BASE)
 selftests := python3 tools/testing/selftests/net/ipvs_sync/run
 # Selftests that need no time travel
-real_time := hostile lifecycle listing netlink takeover tracepoints
+real_time := hostile keepalived lifecycle listing netlink takeover \
+	     tracepoints
 tool := $(CURDIR)/build/ipvs-sync
 tool_source := build/linux-$(BASE)/tools/net/ipvs-sync
 

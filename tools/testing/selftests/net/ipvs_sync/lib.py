@@ -536,6 +536,16 @@ class World:
             flow.send()
         return flows
 
+    def on(self, ns, flows, within=5):
+        """Wait until a director has these connections."""
+        soon(lambda: not self.missing(flows, ns),
+             f'{len(flows)} connections on {ns.name}', within)
+
+    def crash(self):
+        """The master falls silent, as without power."""
+        self.master.ip(*(f'link set {device} down'
+                         for device in ('front', 'rear', 'sync')))
+
     def missing(self, flows, ns=None):
         """How many flows does the backup not have?"""
         have = {c.key() for c in (ns or self.backup).conns()}

@@ -77,13 +77,14 @@ class Echo:
 class Talk:
     """A client's connection."""
 
-    def __init__(self, ns, inet6=False):
-        self.virtual = f'[{VIP6}]:80' if inet6 else f'{VIP}:80'
+    def __init__(self, ns, vip=VIP):
+        inet6 = ':' in vip
+        self.virtual = f'[{vip}]:80' if inet6 else f'{vip}:80'
         with ns:
             self.sock = socket.socket(socket.AF_INET6 if inet6 else
                                       socket.AF_INET, socket.SOCK_STREAM)
         self.sock.settimeout(20)
-        self.sock.connect((VIP6 if inet6 else VIP, 80))
+        self.sock.connect((vip, 80))
         addr, port = self.sock.getsockname()[:2]
         self.client = f'[{addr}]:{port}' if inet6 else f'{addr}:{port}'
         self.said = 0
@@ -140,17 +141,6 @@ class Failover(World):
             self.echo.__exit__(*exc)
         super().__exit__(*exc)
 
-    def on(self, ns, talks):
-        """Wait until a director has these connections."""
-        want = {talk.key() for talk in talks}
-        soon(lambda: want <= {conn.key() for conn in ns.conns()},
-             f'{len(want)} connections on {ns.name}')
-
-    def crash(self):
-        """The master falls silent, as without power."""
-        self.master.ip(*(f'link set {device} down'
-                         for device in ('front', 'rear', 'sync')))
-
     def take_over(self):
         """What VRRP and its announcements would do."""
         mac = self.backup.mac('front').hex(':')
@@ -171,11 +161,11 @@ def dead(talks):
     return [talk.client for talk in talks if not talk.say()]
 
 
-def go_on(inet6, count=100, **knobs):
+def go_on(vip=VIP, count=100, **knobs):
     with Failover() as w:
         w.sysctl(**knobs)
         w.start()
-        talks = [Talk(w.client, inet6) for _ in range(count)]
+        talks = [Talk(w.client, vip) for _ in range(count)]
         for talk in talks:
             check(talk.say(5), f'{talk.client} never lived')
         w.on(w.backup, talks)
@@ -185,7 +175,7 @@ def go_on(inet6, count=100, **knobs):
         equal(dead(talks), [])
         equal(w.backup.rejects(), {})
         # New ones work as well, and all end as usual.
-        late = Talk(w.client, inet6)
+        late = Talk(w.client, vip)
         check(late.say(), 'a new connection')
         for talk in talks:
             talk.sock.close()
@@ -197,27 +187,27 @@ def go_on(inet6, count=100, **knobs):
 
 def test_inet():
     """IPv4 connections go on after a take-over"""
-    go_on(False)
+    go_on()
 
 
 def test_inet6():
     """IPv6 connections go on"""
-    go_on(True)
+    go_on(VIP6)
 
 
 def test_version_0():
     """With version 0 of the format"""
-    go_on(False, sync_version=0)
+    go_on(sync_version=0)
 
 
 def test_ports():
     """With several threads"""
-    go_on(False, sync_ports=4)
+    go_on(sync_ports=4)
 
 
 def test_refresh():
     """With time instead of packets"""
-    go_on(False, sync_refresh_period=10, sync_retries=3)
+    go_on(sync_refresh_period=10, sync_retries=3)
 
 
 def test_few_packets():

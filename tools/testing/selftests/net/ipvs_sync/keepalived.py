@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Live TCP connections, with keepalived to move the roles and the addresses.
+
+Each director of the usual topology has a keepalived of its own, which starts
+and stops the daemons of sync, configures the service, and has the addresses
+where the role is.
+"""
+
+import signal
+import subprocess
+
+import lib
+from lib import Crowd, SERVER, check, equal, soon
+from takeover import PORT, Echo, Talk, dead
+
+SERVICE = '10.1.0.100'
+GATEWAY = '10.2.0.254'      # the server's way back
+PATIENCE = 60               # seconds for a change, emulated CPUs are slow
+
+CONFIG = f'''
+global_defs {{
+    vrrp_version 3
+    lvs_sync_daemon sync balance id 7
+}}
+
+vrrp_instance balance {{
+    state BACKUP
+    priority %d
+    interface sync
+    virtual_router_id 51
+    advert_int 0.5
+    garp_master_delay 0
+    virtual_ipaddress {{
+        {SERVICE}/24 dev front
+        {GATEWAY}/24 dev rear
+    }}
+}}
+
+virtual_server {SERVICE} 80 {{
+    lb_algo rr
+    lb_kind NAT
+    protocol TCP
+    real_server {SERVER} {PORT} {{
+    }}
+}}
+'''
+
+
+class Keeper:
+    """The keepalived of a director."""
+
+    def __init__(self, ns, priority):
+        self.ns = ns
+        self.path = f'/tmp/keepalived-{ns.name}'
+        self.process = None
+        with open(f'{self.path}.conf', 'w', encoding='ascii') as file:
+            file.write(CONFIG % priority)
+
+    def start(self):
+        pids = [f'--{name}={self.path}-{name}'
+                for name in ('pid', 'vrrp_pid', 'checkers_pid')]
+        with self.ns, open(f'{self.path}.log', 'ab') as log:
+            self.process = subprocess.Popen(
+                ['keepalived', '--dont-fork', '--log-console',
+                 f'--use-file={self.path}.conf', *pids],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def stop(self):
+        """As a user would."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def kill(self):
+        """All of it, and its children first: as orphans they would put in
+        order what they can.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        lib.run('pkill', '-KILL', '-P', str(self.process.pid))
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def tell(self):
+        with open(f'{self.path}.log', encoding='utf-8',
+                  errors='replace') as file:
+            for line in file.readlines()[-20:]:
+                print(f'#   {self.ns.name}: {line.rstrip()}')
+
+
+class Pair(Crowd):
+    """Both directors with a keepalived, the master the better one. A switch
+    between them: of a cable the death of one is the fault of both.
+    """
+
+    def __init__(self):
+        super().__init__(0)
+        self.keepers = []
+        self.echo = None
+
+    def make(self):
+        super().make()
+        self.server.ip(f'route replace default via {GATEWAY}')
+        self.echo = Echo(self.server)
+        self.echo.__enter__()
+        self.keepers = [Keeper(ns, priority) for ns, priority in
+                        zip(self.directors, (110, 100))]
+        for keeper in self.keepers:
+            keeper.start()
+        self.roles('master', 'backup')
+
+    def remove(self):
+        for keeper in self.keepers:
+            keeper.stop()
+        if self.echo:
+            self.echo.__exit__()
+        super().remove()
+
+    def tell(self):
+        super().tell()
+        for keeper in self.keepers:
+            keeper.tell()
+
+    @staticmethod
+    def role(ns):
+        """The daemons that it runs, and whether it has the address."""
+        words = [line.split()[0] for line in
+                 ns.run('ipvsadm', '-ln', '--daemon').splitlines()]
+        if SERVICE in ns.run('ip', '-4', 'address', 'show', 'dev', 'front'):
+            words.append('address')
+        return ' '.join(words)
+
+    def roles(self, *wanted):
+        """Wait for the roles of both, None for one that is dead."""
+        for ns, role in zip(self.directors, wanted):
+            if role:
+                address = ' address' * (role == 'master')
+                soon(lambda ns=ns, want=role + address: self.role(ns) == want,
+                     f'{ns.name} is {role}', PATIENCE)
+
+    def talks(self):
+        talks = [Talk(self.client, SERVICE) for _ in range(50)]
+        for talk in talks:
+            check(talk.say(5), f'{talk.client} never lived')
+        self.on(self.backup, talks, PATIENCE)
+        return talks
+
+
+def all_live(w, talks):
+    """They do, and a new one as well."""
+    equal(dead(talks), [])
+    late = Talk(w.client, SERVICE)
+    check(late.say(), 'a new connection')
+    talks.append(late)
+
+
+def test_death():
+    """The master dies with its keepalived, and comes back later"""
+    with Pair() as w:
+        talks = w.talks()
+        w.keepers[0].kill()
+        w.crash()
+        w.roles(None, 'master')
+        all_live(w, talks)
+
+        # It comes back as after a boot: without addresses and daemons.
+        w.master.run('ipvsadm', '--stop-daemon', 'master')
+        w.master.ip(f'address delete {SERVICE}/24 dev front',
+                    f'address delete {GATEWAY}/24 dev rear',
+                    *(f'link set {device} up'
+                      for device in ('front', 'rear', 'sync')))
+        w.keepers[0].start()
+        w.roles('master', 'backup')
+        all_live(w, talks)
+        w.on(w.backup, talks, PATIENCE)
+
+
+def test_stop():
+    """keepalived is stopped and started, as for an upgrade of it"""
+    with Pair() as w:
+        talks = w.talks()
+        for _ in range(2):
+            w.keepers[0].stop()
+            equal(w.role(w.master), '')
+            w.roles(None, 'master')
+            all_live(w, talks)
+            w.keepers[0].start()
+            w.roles('master', 'backup')
+            all_live(w, talks)
+            w.on(w.backup, talks, PATIENCE)
+
+
+if __name__ == '__main__':
+    lib.need('keepalived', 'pkill')
+    lib.main()
