@@ -728,19 +728,21 @@ static void tx_lifetime(const struct ip_vs_conn *cp,
 {
 	unsigned long expires = READ_ONCE(cp->timer.expires);
 	unsigned long timeout = cp->timeout;
-	unsigned long left;
-	bool whole;
+	unsigned long left, late;
 
 	rec->timeout = timeout / HZ;
 	if (!(atomic_read(&cp->sync.bits) & IP_VS_SYNC_LEFT))
 		return;
 	left = ip_vs_sync_left(jiffies, expires, atomic_read(&cp->n_control));
-	whole = DIV_ROUND_UP(left, HZ) == rec->timeout;
-	if (!(rec->flags & IP_VS_CONN_F_TEMPLATE)) {
+	if (DIV_ROUND_UP(left, HZ) == rec->timeout)
+		return;
+	late = left + ip_vs_sync_late(expires, timeout);
+	if (rec->flags & IP_VS_CONN_F_TEMPLATE) {
+		rec->left = DIV_ROUND_CLOSEST(late, HZ) ?: 1;
+	} else {
+		/* Of these a backup does not set the timer early */
+		left = max(left, min(ip_vs_sync_early(late), timeout));
 		rec->timeout = DIV_ROUND_UP(left, HZ);
-	} else if (!whole) {
-		left += ip_vs_sync_late(expires, timeout);
-		rec->left = DIV_ROUND_CLOSEST(left, HZ) ?: 1;
 	}
 }
 
