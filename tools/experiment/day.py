@@ -43,6 +43,8 @@ def result(name):
 class Site(lib.World):
     """The usual topology with the services and servers of traffic.c."""
 
+    clients = '172.16.0.0/12'
+
     def make(self):
         super().make()
         # Frames leave by the cables' ends, without a switch;
@@ -52,8 +54,8 @@ class Site(lib.World):
                        'link set dev master nomaster name servers '
                        f'netns {self.client.name}')
         self.client.ip('link set dev servers up')
-        for director in self.directors:
-            director.ip(f'route add 172.16.0.0/12 via {lib.GHOST} dev front',
+        for director in self.master, self.backup:
+            director.ip(f'route add {self.clients} via {lib.GHOST} dev front',
                         *(f'neighbour replace {self.real(port)} dev rear '
                           'lladdr 02:00:00:00:00:09'
                           for _, port, _ in SERVICES))
@@ -67,14 +69,14 @@ class Site(lib.World):
     def real(port):
         return f'10.2.0.{20 + port % 100}'
 
-    def traffic(self, mix, hours, threshold):
+    def traffic(self, mix, hours, threshold, scale=1, seconds=3600):
         """Start it; its lines come out, a line lets it go on."""
         front, rear = (self.master.mac(device).hex(':')
                        for device in ('front', 'rear'))
         with self.client:
             return subprocess.Popen(
-                [result('traffic'), mix, hours, str(threshold),
-                 'master', front, 'servers', rear],
+                [result('traffic'), mix, str(scale), str(seconds), str(hours),
+                 str(threshold), 'master', front, 'servers', rear],
                 text=True, bufsize=1, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE)
 
@@ -103,14 +105,14 @@ def table(director):
     return found
 
 
-def sent(director):
-    """Packets and bytes that have left by the link for sync."""
+def sent(director, device='sync'):
+    """Packets and bytes that have left by a device, the link for sync."""
     for line in director.read('dev').splitlines():
         name, _, rest = line.strip().partition(':')
-        if name == 'sync':
+        if name == device:
             words = rest.split()
             return int(words[9]), int(words[8])
-    raise lib.Failed('no device sync')
+    raise lib.Failed(f'no device {device}')
 
 
 def differences(here, there, opening):
@@ -210,4 +212,5 @@ def main():
             sys.exit(f'traffic: status {traffic.returncode}')
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A day's traffic of a site behind a director, clients and real servers
  *
- * usage: traffic MIX HOURS THRESHOLD FRONT MAC REAR MAC
+ * usage: traffic MIX SCALE SECONDS HOURS THRESHOLD FRONT MAC REAR MAC
+ *
+ * MIX is one of those below, SCALE how many times its connections. An hour may
+ * be shorter, SECONDS, for a site of millions: the day's ups and downs pass
+ * faster then, while all that a connection does, and how often one begins,
+ * keeps its time. What would still be known of the hours before such a day is
+ * played before it, see LEAD.
  *
  * Sends the frames of both sides through a packet socket: a client's out of
  * the device FRONT, a real server's out of REAR, to the MAC address that the
@@ -22,7 +28,13 @@
  *
  * and waits for a line, so that the directors can be looked at between two
  * ticks. "opening" are the TCP connections that are past their SYN but have
- * sent less than THRESHOLD packets.
+ * sent less than THRESHOLD packets. If the line is "over FRONT MAC", each
+ * client that is in conversation sends a packet that way, another director's,
+ * how many is told by
+ *
+ *	over PACKETS
+ *
+ * and the next line is waited for.
  */
 
 #define _GNU_SOURCE
@@ -38,16 +50,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* All times are in milliseconds of guest time since the start */
-#define TICK		250
 #define SECOND		1000
 #define MINUTE		(60 * SECOND)
 #define HOUR		(60ULL * MINUTE)
+
+/* The tick of a small site; and that of a large one, whose frames would come
+ * in lumps
+ */
+#define TICK		250
+#define LARGE_TICK	ROUND_TRIP
 
 /* From the director to a client and back */
 #define ROUND_TRIP	50
@@ -56,6 +74,17 @@
 #define SERVERS		0x0a020014U	/* 10.2.0.20 + port % 100 */
 #define CLIENTS		0xac100000	/* 172.16.0.0/12 */
 #define CLIENTS_MASK	0x000fffff
+#define LARGE_CLIENTS	0x10000000	/* 16.0.0.0/4 */
+#define LARGE_MASK	0x0fffffff
+
+/* A short day begins at six with the traffic of a mean hour. It begins at this
+ * time: templates are known for an hour, from visitors who have come for longer.
+ * Frames begin later, with those of which a template will be left.
+ */
+#define LEAD		(150ULL * MINUTE)
+#define DAWN		6
+/* A connection keeps its template that long, or hardly longer */
+#define OUTLAST		(10 * MINUTE)
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 
@@ -93,6 +122,8 @@ struct profile {
 	uint8_t replies;	/* packets that answer a request, at most */
 	uint32_t there;		/* connections there from the start */
 	double visits;		/* connections of a client, mean; 0: one */
+	uint64_t persistence;	/* of its service, if there are visits */
+	uint64_t before;	/* a short day this is there as it always is */
 	uint16_t odds[ENDINGS];
 };
 
@@ -104,6 +135,7 @@ static const struct profile day[] = {
 	{
 		/* A page and its pictures over a few connections */
 		.name = "web", .protocol = IPPROTO_TCP, .port = 80,
+		.before = 3 * MINUTE,
 		.rate = 8, .exchanges = 2, .gap = SECOND, .replies = 2,
 		.odds = {
 			[CLIENT_FIN] = 550, [SERVER_FIN] = 310,
@@ -114,6 +146,7 @@ static const struct profile day[] = {
 	}, {
 		/* Kept alive for minutes with something every few seconds */
 		.name = "keep", .protocol = IPPROTO_TCP, .port = 443,
+		.before = 3 * MINUTE,
 		.rate = 2, .exchanges = 20, .gap = 10 * SECOND, .replies = 1,
 		.odds = {
 			[CLIENT_FIN] = 450, [SERVER_FIN] = 420,
@@ -126,6 +159,7 @@ static const struct profile day[] = {
 		 * less than the 15 minutes of the timeout
 		 */
 		.name = "long", .protocol = IPPROTO_TCP, .port = 993,
+		.before = 25 * MINUTE,
 		.rate = 0.21, .exchanges = 60, .there = 3000,
 		.gaps = { 1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 5 * MINUTE,
 			  10 * MINUTE },
@@ -138,6 +172,7 @@ static const struct profile day[] = {
 	}, {
 		/* A shop: a client comes back to its server, -p 3600 */
 		.name = "shop", .protocol = IPPROTO_TCP, .port = 8080,
+		.before = 4 * MINUTE, .persistence = 60 * MINUTE,
 		.rate = 0.6, .exchanges = 4, .gap = 2 * SECOND, .replies = 2,
 		.visits = 4,
 		.odds = {
@@ -151,6 +186,7 @@ static const struct profile day[] = {
 		 * outlast it
 		 */
 		.name = "talk", .protocol = IPPROTO_TCP, .port = 8443,
+		.before = 12 * MINUTE, .persistence = 10 * MINUTE,
 		.rate = 0.45, .exchanges = 8, .gap = 30 * SECOND,
 		.replies = 1, .visits = 2.5,
 		.odds = {
@@ -164,12 +200,14 @@ static const struct profile day[] = {
 		 * packet, is never announced by anybody.
 		 */
 		.name = "quic", .protocol = IPPROTO_UDP, .port = 443,
+		.before = 6 * MINUTE,
 		.rate = 4, .exchanges = 6, .gap = 2 * SECOND, .replies = 2,
 	}, {
 		/* Tunnels: something each 25 s or only each two minutes, less
 		 * than the five of the timeout
 		 */
 		.name = "tunnel", .protocol = IPPROTO_UDP, .port = 4500,
+		.before = 6 * MINUTE,
 		.rate = 0.4, .exchanges = 50, .there = 1500,
 		.gaps = { 25 * SECOND, 60 * SECOND, 60 * SECOND,
 			  120 * SECOND, 120 * SECOND },
@@ -205,6 +243,7 @@ static const uint16_t backoff[] = { 1, 2, 4, 8, 16, 32, 64, 120, 120, 120 };
 
 /* What a conversation does at its next event */
 enum step {
+	OVER,		/* nothing more */
 	ARRIVE,		/* not a conversation: a new client of a profile */
 	VISIT,		/* not a conversation: a client connects again */
 	OPEN,
@@ -217,21 +256,27 @@ enum step {
 	END_AGAIN,
 };
 
+/* Small, for there are millions */
 struct conv {
-	const struct profile *profile;
+	uint32_t at, next;	/* its event, and who has one after it */
 	uint32_t client, cseq, sseq;
 	uint32_t left;		/* exchanges, or visits */
-	uint32_t gap;		/* chosen from the profile's, or 0 */
-	uint32_t packets;	/* of the client */
 	uint16_t cport;
-	uint8_t step, ending, tries;
+	uint16_t packets;	/* of the client, or more */
+	uint8_t profile : 4, step : 4;
+	uint8_t ending : 4, gap : 4;	/* gap: which of the profile's */
+	uint8_t tries;
 };
 
-struct event {
-	uint64_t at;
-	uint64_t order;		/* events at the same time keep theirs */
-	struct conv *conv;
+/* The events of a millisecond, in their order, and those of as many
+ * milliseconds later as there are slots
+ */
+struct slot {
+	uint32_t first, last;
 };
+
+#define SLOTS		(1U << 21)
+#define CONVS_MAX	(1U << 25)
 
 #define BATCH		1024
 #define FRAME_MAX	80	/* more than Ethernet, IP, TCP and DATA */
@@ -241,9 +286,13 @@ struct side {
 	uint8_t mac[ETH_ALEN];
 };
 
-static struct event *heap;
-static size_t events, room;
-static uint64_t now, ordered, sent, hash = 0xcbf29ce484222325ULL;
+static const struct profile *mix;
+static double scale;
+static uint64_t tick = TICK, hour = HOUR, lead;
+static struct slot slots[SLOTS];
+static struct conv *convs;		/* 0 is none */
+static uint32_t convs_used, convs_free;
+static uint64_t now, sent, hash = 0xcbf29ce484222325ULL;
 static uint64_t random_state = 20111228;	/* the seed: of the seed */
 static uint8_t frames[BATCH][FRAME_MAX];
 static struct iovec vec[BATCH];
@@ -310,50 +359,70 @@ static enum ending choose_ending(const struct profile *p)
 /* The night has a fourth of the traffic of the afternoon */
 static double daytime(void)
 {
-	return 1 - 0.6 * cos(2 * M_PI * now / (24.0 * HOUR));
+	uint64_t since = lead ? now - lead + DAWN * hour : now;
+
+	if (now < lead)
+		return 1;
+	return 1 - 0.6 * cos(2 * M_PI * since / (24.0 * hour));
 }
 
-/* The queue of events, a binary heap */
+/* Conversations that have nothing to do yet, each in the slot of its time */
 
-static bool before(const struct event *a, const struct event *b)
+static void append(struct slot *slot, struct conv *c)
 {
-	return a->at != b->at ? a->at < b->at : a->order < b->order;
+	uint32_t this = c - convs;
+
+	c->next = 0;
+	if (slot->first)
+		convs[slot->last].next = this;
+	else
+		slot->first = this;
+	slot->last = this;
 }
 
 static void after(uint64_t delay, struct conv *c, enum step step)
 {
-	struct event new = { now + delay, ordered++, c };
-	size_t i = events++;
-
 	c->step = step;
-	if (events > room) {
-		room = 2 * events + 1024;
-		heap = realloc(heap, room * sizeof(*heap));
-		if (!heap)
-			die("out of memory");
-	}
-	for (; i && before(&new, &heap[(i - 1) / 2]); i = (i - 1) / 2)
-		heap[i] = heap[(i - 1) / 2];
-	heap[i] = new;
+	c->at = now + delay;
+	append(&slots[c->at % SLOTS], c);
 }
 
-static struct conv *pop(void)
+static bool any_at(uint64_t when)
 {
-	struct conv *first = heap[0].conv;
-	struct event last = heap[--events];
-	size_t i = 0, child;
+	uint32_t i;
 
-	while ((child = 2 * i + 1) < events) {
-		if (child + 1 < events &&
-		    before(&heap[child + 1], &heap[child]))
-			child++;
-		if (before(&last, &heap[child]))
-			break;
-		heap[i] = heap[child];
-		i = child;
+	for (i = slots[when % SLOTS].first; i; i = convs[i].next)
+		if (convs[i].at == when)
+			return true;
+	return false;
+}
+
+static struct conv *new_conv(void)
+{
+	uint32_t this = convs_free;
+
+	if (this) {
+		convs_free = convs[this].next;
+	} else {
+		this = ++convs_used;
+		if (this == CONVS_MAX) {
+			errno = ENOMEM;
+			die("too many conversations");
+		}
 	}
-	heap[i] = last;
-	return first;
+	memset(&convs[this], 0, sizeof(*convs));
+	return &convs[this];
+}
+
+static void free_conv(struct conv *c)
+{
+	c->next = convs_free;
+	convs_free = c - convs;
+}
+
+static const struct profile *profile_of(const struct conv *c)
+{
+	return &mix[c->profile];
 }
 
 /* Frames */
@@ -402,7 +471,7 @@ static void flush(void)
 /* Queue a frame from one side of a conversation. What: flags of TCP. */
 static void emit(struct conv *c, struct side *from, int what, size_t data)
 {
-	const struct profile *p = c->profile;
+	const struct profile *p = profile_of(c);
 	bool reply = from == &rear;
 	size_t len = data + (p->protocol == IPPROTO_TCP ? 20 : 8);
 	uint8_t *eth, *ip, *l4;
@@ -447,7 +516,7 @@ static void emit(struct conv *c, struct side *from, int what, size_t data)
 	msgs[batch].msg_hdr.msg_name = &from->addr;
 	batch++;
 	sent++;
-	c->packets += !reply;
+	c->packets += !reply && c->packets < UINT16_MAX;
 	hash = (hash ^ now ^ (uint64_t)c->client << 32) * 0x100000001b3ULL;
 	hash = (hash ^ reply << 24 ^ what << 16 ^ c->cport) * 0x100000001b3ULL;
 }
@@ -459,21 +528,24 @@ static void emit(struct conv *c, struct side *from, int what, size_t data)
 
 static uint64_t pause_of(const struct conv *c)
 {
-	return c->gap ? c->gap : exponential(c->profile->gap);
+	const struct profile *p = profile_of(c);
+
+	return p->gaps[c->gap] ? p->gaps[c->gap] : exponential(p->gap);
 }
 
 static void finish(struct conv *c)
 {
-	c->profile = NULL;
+	c->step = OVER;
 }
 
 static void exchange(struct conv *c)
 {
-	unsigned int n = 1 + next_random() % c->profile->replies;
-	int flags = c->profile->protocol == IPPROTO_TCP ? ACK | PSH : 0;
+	const struct profile *p = profile_of(c);
+	unsigned int n = 1 + next_random() % p->replies;
+	int flags = p->protocol == IPPROTO_TCP ? ACK | PSH : 0;
 
 	/* With hours between packets it is mostly the server that speaks */
-	if (c->gap && flags && next_random() % 2) {
+	if (p->gaps[c->gap] && flags && next_random() % 2) {
 		emit(c, &rear, flags, DATA);
 		emit(c, &front, ACK, 0);
 	} else {
@@ -509,7 +581,7 @@ static void open_keys(struct conv *c)
 /* Till the client's ACK, in ticks: it is mostly in the same one */
 static uint64_t opening_delay(void)
 {
-	return next_random() % TICK < ROUND_TRIP ? TICK : 0;
+	return next_random() % tick < ROUND_TRIP ? tick : 0;
 }
 
 static void open_again(struct conv *c)
@@ -559,12 +631,12 @@ static void end(struct conv *c)
 	case UNUSED:
 		emit(c, &front, FIN | ACK, 0);
 		emit(c, &rear, FIN | ACK, 0);
-		after(TICK, c, END_REPLY);
+		after(tick, c, END_REPLY);
 		return;
 	case SERVER_FIN:
 	case HALF_CLOSED:
 		emit(c, &rear, FIN | ACK, 0);
-		after(TICK, c, END_REPLY);
+		after(tick, c, END_REPLY);
 		return;
 	case CLIENT_RST:
 		emit(c, &front, RST | ACK, 0);
@@ -617,34 +689,27 @@ static void end_again(struct conv *c)
 		finish(c);
 }
 
-static struct conv *new_conv(void)
-{
-	struct conv *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		die("out of memory");
-	return c;
-}
-
-static void start_conv(const struct profile *p, uint32_t client,
-		       uint16_t cport, uint64_t delay)
+static struct conv *start_conv(const struct profile *p, uint32_t client,
+			       uint16_t cport, uint64_t delay)
 {
 	struct conv *c = new_conv();
 
-	c->profile = p;
+	c->profile = p - mix;
 	c->client = client;
 	c->cport = cport;
 	c->cseq = next_random();
 	c->sseq = next_random();
 	c->left = geometric(p->exchanges);
-	c->gap = p->gaps[next_random() % 5];
+	c->gap = next_random() % 5;
 	c->ending = choose_ending(p);
 	after(delay, c, OPEN);
+	return c;
 }
 
 static uint32_t any_client(void)
 {
-	return CLIENTS | (next_random() & CLIENTS_MASK);
+	return lead ? LARGE_CLIENTS | (next_random() & LARGE_MASK) :
+		      CLIENTS | (next_random() & CLIENTS_MASK);
 }
 
 static uint16_t any_port(void)
@@ -652,29 +717,49 @@ static uint16_t any_port(void)
 	return 1024 + next_random() % 64512;
 }
 
+/* Is it so long before a short day that only templates will be left? */
+static bool long_before(const struct profile *p)
+{
+	return now + p->before < lead;
+}
+
 /* Four times out of five the next connection of a visitor is a matter of half
  * a minute, else of twenty
  */
 static void visit(struct conv *c)
 {
-	start_conv(c->profile, c->client, c->cport++, 0);
-	if (--c->left)
-		after(exponential(next_random() % 5 ? 30 * SECOND :
-				  20 * MINUTE), c, VISIT);
-	else
+	const struct profile *p = profile_of(c);
+	struct conv *new = start_conv(p, c->client, c->cport++, 0);
+	uint64_t again = UINT64_MAX / 2;
+
+	if (--c->left) {
+		again = exponential(next_random() % 5 ? 30 * SECOND :
+				    20 * MINUTE);
+		after(again, c, VISIT);
+	} else {
 		finish(c);
+	}
+	if (!long_before(p))
+		return;
+	/* Only the last makes the template what it will be, a short one does */
+	if (now + again + p->before < lead ||
+	    now + p->persistence + OUTLAST < lead)
+		new->step = OVER;
+	new->left = 1;
 }
 
 static void arrive(struct conv *c)
 {
-	const struct profile *p = c->profile;
+	static double rests[16];
+	const struct profile *p = profile_of(c);
 	struct conv *visitor;
+	double pause;
 
 	/* The first event only sets the clock */
 	if (c->tries++) {
 		if (p->visits) {
 			visitor = new_conv();
-			visitor->profile = p;
+			visitor->profile = c->profile;
 			visitor->client = any_client();
 			visitor->cport = any_port();
 			visitor->left = geometric(p->visits);
@@ -684,14 +769,20 @@ static void arrive(struct conv *c)
 		}
 	}
 	c->tries = 1;
-	after(exponential(SECOND / (p->rate * daytime())), c, ARRIVE);
+	pause = exponential(SECOND / (p->rate * scale * daytime()));
+	/* Several in a millisecond: its parts count */
+	if (lead) {
+		pause += rests[c->profile];
+		rests[c->profile] = pause - floor(pause);
+	}
+	after(pause, c, ARRIVE);
 }
 
-static void next_event(void)
+static void next_event(struct conv *c)
 {
-	struct conv *c = pop();
-
 	switch (c->step) {
+	case OVER:
+		break;
 	case ARRIVE:
 		arrive(c);
 		break;
@@ -700,7 +791,7 @@ static void next_event(void)
 		break;
 	case OPEN:
 	case OPEN_AGAIN:
-		if (c->profile->protocol == IPPROTO_TCP)
+		if (profile_of(c)->protocol == IPPROTO_TCP)
 			open_again(c);
 		else
 			open_keys(c);
@@ -724,8 +815,26 @@ static void next_event(void)
 		end_again(c);
 		break;
 	}
-	if (!c->profile)
-		free(c);
+	if (c->step == OVER)
+		free_conv(c);
+}
+
+/* All that is to be done at a time, also what is added meanwhile */
+static void run_slot(uint64_t when)
+{
+	struct slot *slot = &slots[when % SLOTS], later = { };
+	struct conv *c;
+
+	while (slot->first) {
+		c = &convs[slot->first];
+		slot->first = c->next;
+		__builtin_prefetch(&convs[c->next], 1);
+		if (c->at == when)
+			next_event(c);
+		else
+			append(&later, c);
+	}
+	*slot = later;
 }
 
 /* Time */
@@ -751,87 +860,142 @@ static int64_t since(const struct timespec *start)
 	       (t.tv_nsec - start->tv_nsec) / 1000000;
 }
 
+/* Is it a connection that the client uses, and would go on to use? */
+static bool living(const struct conv *c)
+{
+	return c->step == EXCHANGE ||
+	       (c->step == END && c->ending != GONE && c->ending != UNSENT);
+}
+
+static void find_side(struct side *side, const char *device, const char *mac);
+
+static void take_over(const char *device, const char *mac)
+{
+	struct side usual = front;
+	uint64_t before = sent;
+	uint32_t i;
+	bool tcp;
+
+	find_side(&front, device, mac);
+	for (i = 1; i <= convs_used; i++)
+		if (living(&convs[i])) {
+			tcp = profile_of(&convs[i])->protocol == IPPROTO_TCP;
+			emit(&convs[i], &front, tcp ? ACK | PSH : 0, DATA);
+		}
+	flush();
+	front = usual;
+	printf("over %ju\n", (uintmax_t)(sent - before));
+	fflush(stdout);
+}
+
 /* Tell, and stand by while the directors are looked at. That must take no
  * time, or what is seen is not of one instant.
  */
-static void report(const struct timespec *start, unsigned int hour,
-		   unsigned int threshold)
+static void report(const struct timespec *start, uint64_t expected,
+		   unsigned int number, unsigned int threshold)
 {
 	int64_t when = since(start), took;
+	char line[80], device[80], mac[80];
 	const struct conv *c;
-	size_t i;
-	int ch;
+	uint32_t i;
 
-	printf("hour %u sent %ju hash %016jx\n", hour, (uintmax_t)sent,
+	printf("hour %u sent %ju hash %016jx\n", number, (uintmax_t)sent,
 	       (uintmax_t)hash);
-	for (i = 0; i < events; i++) {
-		c = heap[i].conv;
-		if (c->profile->protocol == IPPROTO_TCP && c->packets &&
-		    c->step > ESTABLISH && c->packets < threshold)
-			printf("opening %u %08X:%u\n", c->profile->port,
+	for (i = 1; i <= convs_used; i++) {
+		c = &convs[i];
+		if (c->step > ESTABLISH && c->packets &&
+		    c->packets < threshold &&
+		    profile_of(c)->protocol == IPPROTO_TCP)
+			printf("opening %u %08X:%u\n", profile_of(c)->port,
 			       c->client, c->cport);
 	}
 	puts("end");
 	fflush(stdout);
-	do {
-		ch = getchar();
-	} while (ch != '\n' && ch != EOF);
+	while (fgets(line, sizeof(line), stdin) &&
+	       sscanf(line, "over %s %s", device, mac) == 2)
+		take_over(device, mac);
 	took = since(start) - when;
-	if (when >= (int64_t)(hour * HOUR + TICK) || took > 1) {
+	if (when >= (int64_t)(expected + tick / 2) || took > 1) {
 		fprintf(stderr, "traffic: hour %u: after %jd ms, %jd ms long\n",
-			hour, (intmax_t)when, (intmax_t)took);
+			number, (intmax_t)when, (intmax_t)took);
 		exit(1);
 	}
 }
 
-static void play(const struct profile *mix, unsigned int hours,
-		 unsigned int threshold)
+/* Begin a profile: with what is there from the start, or when a short day
+ * starts: the pauses of connections are without memory, so that those that
+ * begin are like those that have been there.
+ */
+static void begin(const struct profile *p)
 {
+	uint64_t first = 0, spread = 10 * MINUTE;
+	double there = p->there * scale;
+	struct conv *c = new_conv();
+	uint32_t i;
+
+	if (lead && !p->visits) {
+		first = lead - p->before;
+		spread = p->before / 5 * 2;
+		if (!there)
+			there = p->rate * p->exchanges * p->gap / SECOND *
+				scale;
+	}
+	for (i = 0; i < there; i++)
+		start_conv(p, any_client(), any_port(),
+			   first + next_random() % spread);
+	c->profile = p - mix;
+	after(first, c, ARRIVE);
+}
+
+static void play(unsigned int hours, unsigned int threshold)
+{
+	uint64_t next = 0, end, first = 0, expected;
 	const struct profile *p;
 	struct timespec start;
-	unsigned int hour = 1, i;
-	struct conv *c;
-	uint64_t tick;
+	unsigned int number = 1;
 
 	for (p = mix; p->name; p++) {
-		for (i = 0; i < p->there; i++)
-			start_conv(p, any_client(), any_port(),
-				   next_random() % (10 * MINUTE));
-		c = new_conv();
-		c->profile = p;
-		after(0, c, ARRIVE);
+		begin(p);
+		if (lead)
+			first = fmax(first, p->persistence + OUTLAST);
 	}
+	if (lead)
+		first = lead - first;
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
-		tick = (heap[0].at + TICK - 1) / TICK * TICK;
-		while (tick > hour * HOUR) {
-			sleep_until(&start, hour * HOUR + TICK / 2);
-			report(&start, hour, threshold);
-			if (hour++ == hours)
+		while (!any_at(next))
+			next++;
+		end = (next + tick - 1) / tick * tick;
+		while (end > lead + number * hour) {
+			expected = lead + number * hour + tick / 2 - first;
+			sleep_until(&start, expected);
+			report(&start, expected, number, threshold);
+			if (number++ == hours)
 				return;
 		}
-		sleep_until(&start, tick);
-		now = tick;
-		while (heap[0].at <= now)
-			next_event();
+		if (end > first)
+			sleep_until(&start, end - first);
+		now = end;
+		for (; next <= now; next++)
+			run_slot(next);
 		flush();
 	}
 }
 
 /* The socket */
 
-static void open_side(struct side *side, char *const argv[])
+static void find_side(struct side *side, const char *device, const char *mac)
 {
 	side->addr.sll_family = AF_PACKET;
 	side->addr.sll_protocol = htons(ETH_P_IP);
-	side->addr.sll_ifindex = if_nametoindex(argv[0]);
+	side->addr.sll_ifindex = if_nametoindex(device);
 	if (!side->addr.sll_ifindex)
-		die("%s", argv[0]);
-	if (sscanf(argv[1], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &side->mac[0],
+		die("%s", device);
+	if (sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &side->mac[0],
 		   &side->mac[1], &side->mac[2], &side->mac[3], &side->mac[4],
 		   &side->mac[5]) != ETH_ALEN) {
 		errno = EINVAL;
-		die("%s", argv[1]);
+		die("%s", mac);
 	}
 }
 
@@ -853,18 +1017,28 @@ static void open_socket(void)
 
 int main(int argc, char *argv[])
 {
-	if (argc != 8) {
-		fputs("usage: traffic MIX HOURS THRESHOLD FRONT MAC REAR MAC\n",
+	if (argc != 10) {
+		fputs("usage: traffic MIX SCALE SECONDS HOURS THRESHOLD FRONT MAC REAR MAC\n",
 		      stderr);
 		return 2;
 	}
-	open_side(&front, argv + 4);
-	open_side(&rear, argv + 6);
+	mix = strcmp(argv[1], "busy") ? day : busy;
+	scale = atof(argv[2]);
+	hour = atoi(argv[3]) * SECOND;
+	if (hour != HOUR) {
+		lead = LEAD;
+		tick = LARGE_TICK;
+	}
+	find_side(&front, argv[6], argv[7]);
+	find_side(&rear, argv[8], argv[9]);
 	open_socket();
+	convs = mmap(NULL, CONVS_MAX * sizeof(*convs), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (convs == MAP_FAILED)
+		die("out of memory");
 	/* Wake up when told, not 50 us later */
 	if (prctl(PR_SET_TIMERSLACK, 1))
 		die("PR_SET_TIMERSLACK");
-	play(strcmp(argv[1], "busy") ? day : busy, atoi(argv[2]),
-	     atoi(argv[3]));
+	play(atoi(argv[4]), atoi(argv[5]));
 	return 0;
 }

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A short day of a site of millions of connections, in a guest.
+
+    usage: fullsize.py SCALE SECONDS HOURS LATE [SYSCTL=VALUE...]
+
+    client --> master --messages--> backup, and one that starts late
+       \\____________________________/
+          once the master is dead
+
+The traffic is that of day.py, SCALE times as much, with hours of so many
+SECONDS, see traffic.c. The late backup starts its daemon after the hour LATE.
+At the end the master's links go down and each client that is in conversation
+sends a packet to the backup, then to the late one, which are to forward it.
+
+It prints
+
+    hour N COUNTS... MESSAGES BYTES FRAMES MIB
+    late SECONDS COUNTS... MESSAGES BYTES
+    survivors DIRECTOR FORWARDED SENT
+
+COUNTS are persistent, active and inactive connections of the master, the
+backup and the late one, MIB is the memory in use. The line "late" says how
+long it was until that one said that it has all; the stock engine never does.
+"""
+
+import os
+import select
+import sys
+import time
+
+sys.dont_write_bytecode = True
+import day                          # noqa: E402
+import lib                          # noqa: E402
+from day import SERVICES, VIP, counts, sent     # noqa: E402
+
+# What comes in a tick, at once here, has to fit
+SOCKETS = 1 << 27
+
+
+def put(path, value):
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'{value}\n')
+
+
+class Site(day.Site, lib.Crowd):
+    """The site with more clients, and with a third director."""
+
+    clients = '16.0.0.0/4'
+
+    def __init__(self):
+        super().__init__(1)
+        self.late, = self.more
+
+    def make(self):
+        super().make()
+        for name in 'rmem_max', 'wmem_max':
+            put(f'/proc/sys/net/core/{name}', SOCKETS)
+        self.sysctl(sync_sock_size=SOCKETS)
+        # What the backup forwards is for nobody either.
+        self.client.ip('link set dev backup nomaster')
+        self.server.ip('link set dev backup nomaster')
+
+    def move(self, old, new):
+        """Have another director at the ends of a director's cables."""
+        old.ip(*(f'link set {device} netns {new.name}'
+                 for device in ('front', 'rear')))
+        new.write('ipv4/conf/all/forwarding', 1)
+        new.ip(f'address add {VIP}/32 dev lo',
+               f'address add 10.1.0.{new.host}/24 dev front',
+               f'address add 10.2.0.{new.host}/24 dev rear',
+               'link set front up', 'link set rear up',
+               f'neighbour replace {lib.GHOST} dev front '
+               'lladdr 02:00:00:00:00:09',
+               f'route add {self.clients} via {lib.GHOST} dev front',
+               *(f'neighbour replace {self.real(port)} dev rear '
+                 'lladdr 02:00:00:00:00:09' for _, port, _ in SERVICES))
+
+
+def memory():
+    """MiB in use."""
+    with open('/proc/meminfo', encoding='ascii') as file:
+        values = {line.split(':')[0]: int(line.split()[1]) for line in file}
+    return (values['MemTotal'] - values['MemFree']) >> 10
+
+
+class Play:
+    """What happens, and is seen, as the traffic goes on."""
+
+    def __init__(self, site, traffic, late):
+        self.site, self.traffic, self.late = site, traffic, late
+        self.before = sent(site.master)
+        self.joined_from = self.joins_since = None
+
+    def counts(self):
+        site = self.site
+        return (*counts(site.master), *counts(site.backup),
+                *counts(site.late))
+
+    def on_link(self, before):
+        return [a - b for a, b in zip(sent(self.site.master), before)]
+
+    def look(self, hour, frames):
+        print('hour', hour, *self.counts(), *self.on_link(self.before),
+              frames, memory(), flush=True)
+        if int(hour) == self.late:
+            self.start_late()
+
+    def start_late(self):
+        self.site.late.start('backup')
+        try:
+            self.site.late.ready()
+        except FileNotFoundError:
+            return                  # stock
+        self.joined_from = sent(self.site.master)
+        self.joins_since = time.monotonic()
+
+    def ask_late(self):
+        """Has it joined meanwhile?"""
+        if self.joined_from and self.site.late.ready() == 'in-sync':
+            took = time.monotonic() - self.joins_since
+            print(f'late {took:.2f}', *self.counts(),
+                  *self.on_link(self.joined_from), flush=True)
+            self.joined_from = None
+
+    def follow(self, hours):
+        """Until the last hour is over; it stands still then."""
+        lines = self.traffic.stdout
+        while True:
+            wait = 0.1 if self.joined_from else None
+            if not select.select([lines], [], [], wait)[0]:
+                self.ask_late()
+                continue
+            words = lines.readline().split()
+            if not words:
+                sys.exit(f'traffic: status {self.traffic.wait()}')
+            lib.equal(lines.readline(), 'end\n')
+            self.look(words[1], words[3])
+            if int(words[1]) == hours:
+                return
+            self.traffic.stdin.write('\n')
+
+    def crash(self):
+        """The master is not heard any more, nor does it hear."""
+        self.site.master.ip(*(f'link set {device} down'
+                              for device in ('sync', 'front', 'rear')))
+
+    def survivors(self, director, name):
+        """A packet of each conversation to another director. What that does
+        not know is not to begin anew there: its servers take no new ones.
+        """
+        director.ipvsadm(*(
+            f'-e {kind} {VIP}:{port} -r {self.site.real(port)}:{port} -m -w 0'
+            for kind, port, _ in SERVICES))
+        before, _ = sent(director, 'rear')
+        self.traffic.stdin.write(
+            f'over backup {self.site.backup.mac("front").hex(":")}\n')
+        word, count = self.traffic.stdout.readline().split()
+        lib.equal(word, 'over')
+        print('survivors', name, sent(director, 'rear')[0] - before, count,
+              flush=True)
+
+
+def main():
+    scale, seconds, hours, late, *knobs = sys.argv[1:]
+    os.makedirs('/run/netns', exist_ok=True)
+    with Site() as site:
+        site.sysctl(**dict(knob.split('=', 1) for knob in knobs))
+        site.backup.start('backup')
+        site.master.start('master')
+        with site.traffic('day', hours, 0, scale, seconds) as traffic:
+            play = Play(site, traffic, int(late))
+            play.follow(int(hours))
+            play.crash()
+            play.survivors(site.backup, 'backup')
+            site.move(site.backup, site.late)
+            play.survivors(site.late, 'late')
+            traffic.stdin.write('\n')
+        if traffic.returncode:
+            sys.exit(f'traffic: status {traffic.returncode}')
+
+
+if __name__ == '__main__':
+    main()
