@@ -751,6 +751,7 @@ static void visit(struct conv *c)
 static void arrive(struct conv *c)
 {
 	static double rests[16];
+	uint64_t at = c->at;
 	const struct profile *p = profile_of(c);
 	struct conv *visitor;
 	double pause;
@@ -770,12 +771,15 @@ static void arrive(struct conv *c)
 	}
 	c->tries = 1;
 	pause = exponential(SECOND / (p->rate * scale * daytime()));
-	/* Several in a millisecond: its parts count */
-	if (lead) {
-		pause += rests[c->profile];
-		rests[c->profile] = pause - floor(pause);
+	if (!lead) {
+		after(pause, c, ARRIVE);
+		return;
 	}
-	after(pause, c, ARRIVE);
+	/* Many in a tick, several in a millisecond: all of the time counts */
+	pause += rests[c->profile];
+	rests[c->profile] = pause - floor(pause);
+	c->at = at + pause;
+	append(&slots[c->at % SLOTS], c);
 }
 
 static void next_event(struct conv *c)
