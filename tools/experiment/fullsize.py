@@ -15,13 +15,14 @@ sends a packet to the backup, then to the late one, which are to forward it.
 
 It prints
 
-    hour N COUNTS... MESSAGES BYTES FRAMES MIB
+    hour N COUNTS... MESSAGES BYTES FRAMES MIB HASH
     late SECONDS COUNTS... MESSAGES BYTES
     survivors DIRECTOR FORWARDED SENT
 
-COUNTS are persistent, active and inactive connections of the master, the
-backup and the late one, MIB is the memory in use. The line "late" says how
-long it was until that one said that it has all; the stock engine never does.
+Hour 0 is the beginning. COUNTS are persistent, active and inactive connections
+of the master, the backup and the late one, MIB is the memory in use. The line
+"late" says how long it was until that one said that it has all; the stock
+engine never does.
 """
 
 import os
@@ -100,9 +101,9 @@ class Play:
     def on_link(self, before):
         return [a - b for a, b in zip(sent(self.site.master), before)]
 
-    def look(self, hour, frames):
+    def look(self, hour, frames, digest):
         print('hour', hour, *self.counts(), *self.on_link(self.before),
-              frames, memory(), flush=True)
+              frames, memory(), digest, flush=True)
         if int(hour) == self.late:
             self.start_late()
 
@@ -135,7 +136,7 @@ class Play:
             if not words:
                 sys.exit(f'traffic: status {self.traffic.wait()}')
             lib.equal(lines.readline(), 'end\n')
-            self.look(words[1], words[3])
+            self.look(words[1], words[3], words[5])
             if int(words[1]) == hours:
                 return
             self.traffic.stdin.write('\n')

@@ -28,7 +28,8 @@
  *
  * and waits for a line, so that the directors can be looked at between two
  * ticks. "opening" are the TCP connections that are past their SYN but have
- * sent less than THRESHOLD packets. If the line is "over FRONT MAC", each
+ * sent less than THRESHOLD packets. A short day tells its beginning, too, as
+ * hour 0. If the line is "over FRONT MAC", each
  * client that is in conversation sends a packet that way, another director's,
  * how many is told by
  *
@@ -78,7 +79,7 @@
 #define LARGE_MASK	0x0fffffff
 
 /* A short day begins at six with the traffic of a mean hour. It begins at this
- * time: templates are known for an hour, from visitors who have come for longer.
+ * time: templates are known for an hour, of visitors who have come for longer.
  * Frames begin later, with those of which a template will be left.
  */
 #define LEAD		(150ULL * MINUTE)
@@ -926,9 +927,18 @@ static void report(const struct timespec *start, uint64_t expected,
 	}
 }
 
-/* Begin a profile: with what is there from the start, or when a short day
- * starts: the pauses of connections are without memory, so that those that
- * begin are like those that have been there.
+/* Mean time of a connection from its first packet to its last */
+static double lifetime(const struct profile *p)
+{
+	const uint32_t *g = p->gaps;
+
+	return p->exchanges *
+	       (g[0] ? (g[0] + g[1] + g[2] + g[3] + g[4]) / 5.0 : p->gap);
+}
+
+/* Begin a profile: with what is there from the start. In front of a short day
+ * that are as many as there always are; how long one goes on does not depend
+ * on its age, so they may be new ones.
  */
 static void begin(const struct profile *p)
 {
@@ -940,9 +950,7 @@ static void begin(const struct profile *p)
 	if (lead && !p->visits) {
 		first = lead - p->before;
 		spread = p->before / 5 * 2;
-		if (!there)
-			there = p->rate * p->exchanges * p->gap / SECOND *
-				scale;
+		there = p->rate * scale * lifetime(p) / SECOND;
 	}
 	for (i = 0; i < there; i++)
 		start_conv(p, any_client(), any_port(),
@@ -956,12 +964,12 @@ static void play(unsigned int hours, unsigned int threshold)
 	uint64_t next = 0, end, first = 0, expected;
 	const struct profile *p;
 	struct timespec start;
-	unsigned int number = 1;
+	unsigned int number = !lead;
 
 	for (p = mix; p->name; p++) {
 		begin(p);
-		if (lead)
-			first = fmax(first, p->persistence + OUTLAST);
+		if (lead && first < p->persistence + OUTLAST)
+			first = p->persistence + OUTLAST;
 	}
 	if (lead)
 		first = lead - first;
