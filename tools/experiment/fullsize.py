@@ -58,24 +58,26 @@ class Site(day.Site, lib.Crowd):
         for name in 'rmem_max', 'wmem_max':
             put(f'/proc/sys/net/core/{name}', SOCKETS)
         self.sysctl(sync_sock_size=SOCKETS)
-        # What the backup forwards is for nobody either.
-        self.client.ip('link set dev backup nomaster')
-        self.server.ip('link set dev backup nomaster')
+        self.late.write('ipv4/conf/all/forwarding', 1)
+        self.late.ip(f'address add {VIP}/32 dev lo')
+        for director in self.directors:
+            self.far_ends(director)
 
-    def move(self, old, new):
-        """Have another director at the ends of a director's cables."""
-        old.ip(*(f'link set {device} netns {new.name}'
-                 for device in ('front', 'rear')))
-        new.write('ipv4/conf/all/forwarding', 1)
-        new.ip(f'address add {VIP}/32 dev lo',
-               f'address add 10.1.0.{new.host}/24 dev front',
-               f'address add 10.2.0.{new.host}/24 dev rear',
-               'link set front up', 'link set rear up',
-               f'neighbour replace {lib.GHOST} dev front '
-               'lladdr 02:00:00:00:00:09',
-               f'route add {self.clients} via {lib.GHOST} dev front',
-               *(f'neighbour replace {self.real(port)} dev rear '
-                 'lladdr 02:00:00:00:00:09' for _, port, _ in SERVICES))
+    def far_ends(self, director):
+        """What it forwards, to clients and to servers, goes nowhere."""
+        director.ip('link add clients type dummy',
+                    'link add servers type dummy',
+                    'address add 10.3.0.1/24 dev clients',
+                    'link set clients up', 'link set servers up',
+                    f'route replace {self.clients} via 10.3.0.2 dev clients',
+                    *(f'route add {real}/32 dev servers' for real in
+                      {self.real(port) for _, port, _ in SERVICES}))
+
+    @staticmethod
+    def take(new, old):
+        """A director has the cable of another to the clients from now on."""
+        old.ip(f'link set front netns {new.name}')
+        new.ip('link set front up')
 
 
 def memory():
@@ -153,13 +155,13 @@ class Play:
         director.ipvsadm(*(
             f'-e {kind} {VIP}:{port} -r {self.site.real(port)}:{port} -m -w 0'
             for kind, port, _ in SERVICES))
-        before, _ = sent(director, 'rear')
+        before, _ = sent(director, 'servers')
         self.traffic.stdin.write(
             f'over backup {self.site.backup.mac("front").hex(":")}\n')
         word, count = self.traffic.stdout.readline().split()
         lib.equal(word, 'over')
-        print('survivors', name, sent(director, 'rear')[0] - before, count,
-              flush=True)
+        print('survivors', name, sent(director, 'servers')[0] - before,
+              count, flush=True)
 
 
 def main():
@@ -174,7 +176,7 @@ def main():
             play.follow(int(hours))
             play.crash()
             play.survivors(site.backup, 'backup')
-            site.move(site.backup, site.late)
+            site.take(site.late, site.backup)
             play.survivors(site.late, 'late')
             traffic.stdin.write('\n')
         if traffic.returncode:

@@ -79,13 +79,12 @@
 #define LARGE_MASK	0x0fffffff
 
 /* A short day begins at six with the traffic of a mean hour. It begins at this
- * time: templates are known for an hour, of visitors who have come for longer.
- * Frames begin later, with those of which a template will be left.
+ * time, which is longer than any connection is known without a packet.
  */
-#define LEAD		(150ULL * MINUTE)
+#define LEAD		(17ULL * MINUTE)
 #define DAWN		6
-/* A connection keeps its template that long, or hardly longer */
-#define OUTLAST		(10 * MINUTE)
+/* So much of it for what is there to begin, so that not all begins at once */
+#define SPREAD		MINUTE
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 
@@ -124,7 +123,7 @@ struct profile {
 	uint32_t there;		/* connections there from the start */
 	double visits;		/* connections of a client, mean; 0: one */
 	uint64_t persistence;	/* of its service, if there are visits */
-	uint64_t before;	/* a short day this is there as it always is */
+	uint64_t before;	/* a short day its connections begin to come */
 	uint16_t odds[ENDINGS];
 };
 
@@ -136,7 +135,7 @@ static const struct profile day[] = {
 	{
 		/* A page and its pictures over a few connections */
 		.name = "web", .protocol = IPPROTO_TCP, .port = 80,
-		.before = 3 * MINUTE,
+		.before = 200 * SECOND,
 		.rate = 8, .exchanges = 2, .gap = SECOND, .replies = 2,
 		.odds = {
 			[CLIENT_FIN] = 550, [SERVER_FIN] = 310,
@@ -147,7 +146,7 @@ static const struct profile day[] = {
 	}, {
 		/* Kept alive for minutes with something every few seconds */
 		.name = "keep", .protocol = IPPROTO_TCP, .port = 443,
-		.before = 3 * MINUTE,
+		.before = 200 * SECOND,
 		.rate = 2, .exchanges = 20, .gap = 10 * SECOND, .replies = 1,
 		.odds = {
 			[CLIENT_FIN] = 450, [SERVER_FIN] = 420,
@@ -160,7 +159,7 @@ static const struct profile day[] = {
 		 * less than the 15 minutes of the timeout
 		 */
 		.name = "long", .protocol = IPPROTO_TCP, .port = 993,
-		.before = 25 * MINUTE,
+		.before = LEAD,
 		.rate = 0.21, .exchanges = 60, .there = 3000,
 		.gaps = { 1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 5 * MINUTE,
 			  10 * MINUTE },
@@ -173,7 +172,7 @@ static const struct profile day[] = {
 	}, {
 		/* A shop: a client comes back to its server, -p 3600 */
 		.name = "shop", .protocol = IPPROTO_TCP, .port = 8080,
-		.before = 4 * MINUTE, .persistence = 60 * MINUTE,
+		.before = 200 * SECOND, .persistence = 60 * MINUTE,
 		.rate = 0.6, .exchanges = 4, .gap = 2 * SECOND, .replies = 2,
 		.visits = 4,
 		.odds = {
@@ -187,7 +186,7 @@ static const struct profile day[] = {
 		 * outlast it
 		 */
 		.name = "talk", .protocol = IPPROTO_TCP, .port = 8443,
-		.before = 12 * MINUTE, .persistence = 10 * MINUTE,
+		.before = 6 * MINUTE, .persistence = 10 * MINUTE,
 		.rate = 0.45, .exchanges = 8, .gap = 30 * SECOND,
 		.replies = 1, .visits = 2.5,
 		.odds = {
@@ -690,6 +689,15 @@ static void end_again(struct conv *c)
 		finish(c);
 }
 
+/* Mean time of a connection from its first packet to its last */
+static double lifetime(const struct profile *p)
+{
+	const uint32_t *g = p->gaps;
+
+	return p->exchanges *
+	       (g[0] ? (g[0] + g[1] + g[2] + g[3] + g[4]) / 5.0 : p->gap);
+}
+
 static struct conv *start_conv(const struct profile *p, uint32_t client,
 			       uint16_t cport, uint64_t delay)
 {
@@ -703,6 +711,9 @@ static struct conv *start_conv(const struct profile *p, uint32_t client,
 	c->left = geometric(p->exchanges);
 	c->gap = next_random() % 5;
 	c->ending = choose_ending(p);
+	/* What will have ended need not last, to be remembered then */
+	if (now + delay + 4 * lifetime(p) < lead)
+		c->left = 1;
 	after(delay, c, OPEN);
 	return c;
 }
@@ -718,35 +729,39 @@ static uint16_t any_port(void)
 	return 1024 + next_random() % 64512;
 }
 
-/* Is it so long before a short day that only templates will be left? */
-static bool long_before(const struct profile *p)
-{
-	return now + p->before < lead;
-}
-
-/* Four times out of five the next connection of a visitor is a matter of half
- * a minute, else of twenty
+/* The pause of a visitor: four times out of five a matter of half a minute,
+ * else of twenty
  */
+#define SOON		(30 * SECOND)
+#define LATER		(20 * MINUTE)
+
 static void visit(struct conv *c)
 {
 	const struct profile *p = profile_of(c);
 	struct conv *new = start_conv(p, c->client, c->cport++, 0);
-	uint64_t again = UINT64_MAX / 2;
+	uint64_t again = LEAD;
 
 	if (--c->left) {
-		again = exponential(next_random() % 5 ? 30 * SECOND :
-				    20 * MINUTE);
+		again = exponential(next_random() % 5 ? SOON : LATER);
 		after(again, c, VISIT);
 	} else {
 		finish(c);
 	}
-	if (!long_before(p))
-		return;
-	/* Only the last makes the template what it will be, a short one does */
-	if (now + again + p->before < lead ||
-	    now + p->persistence + OUTLAST < lead)
+	/* When all but the template will be gone, only the last makes it */
+	if (now + again + p->before < lead)
 		new->step = OVER;
-	new->left = 1;
+}
+
+static struct conv *new_visitor(const struct profile *p, uint64_t delay)
+{
+	struct conv *c = new_conv();
+
+	c->profile = p - mix;
+	c->client = any_client();
+	c->cport = any_port();
+	c->left = 1;
+	after(delay, c, VISIT);
+	return c;
 }
 
 static void arrive(struct conv *c)
@@ -760,12 +775,8 @@ static void arrive(struct conv *c)
 	/* The first event only sets the clock */
 	if (c->tries++) {
 		if (p->visits) {
-			visitor = new_conv();
-			visitor->profile = c->profile;
-			visitor->client = any_client();
-			visitor->cport = any_port();
+			visitor = new_visitor(p, 0);
 			visitor->left = geometric(p->visits);
-			after(0, visitor, VISIT);
 		} else {
 			start_conv(p, any_client(), any_port(), 0);
 		}
@@ -927,66 +938,61 @@ static void report(const struct timespec *start, uint64_t expected,
 	}
 }
 
-/* Mean time of a connection from its first packet to its last */
-static double lifetime(const struct profile *p)
-{
-	const uint32_t *g = p->gaps;
-
-	return p->exchanges *
-	       (g[0] ? (g[0] + g[1] + g[2] + g[3] + g[4]) / 5.0 : p->gap);
-}
-
-/* Begin a profile: with what is there from the start. In front of a short day
- * that are as many as there always are; how long one goes on does not depend
- * on its age, so they may be new ones.
+/* Begin a profile with what is there from the start, or what always is: how
+ * long a connection goes on does not depend on its age, so it may be a new one.
+ * Of visitors who came before the lead the templates are there.
  */
 static void begin(const struct profile *p)
 {
+	double stay = (p->visits - 1) * (4 * SOON + LATER) / 5;
 	uint64_t first = 0, spread = 10 * MINUTE;
 	double there = p->there * scale;
 	struct conv *c = new_conv();
+	double templates = 0;
 	uint32_t i;
 
-	if (lead && !p->visits) {
+	if (lead) {
+		spread = SPREAD;
 		first = lead - p->before;
-		spread = p->before / 5 * 2;
-		there = p->rate * scale * lifetime(p) / SECOND;
+		there = p->rate * scale * fmax(p->visits, 1) * lifetime(p) /
+			SECOND;
+		if (p->persistence + stay > lead)
+			templates = p->rate * scale *
+				    (p->persistence + stay - lead) / SECOND;
 	}
 	for (i = 0; i < there; i++)
 		start_conv(p, any_client(), any_port(),
 			   first + next_random() % spread);
+	for (i = 0; i < templates; i++)
+		new_visitor(p, next_random() % (lead - p->before));
+	if (p->visits)
+		first = 0;
 	c->profile = p - mix;
 	after(first, c, ARRIVE);
 }
 
 static void play(unsigned int hours, unsigned int threshold)
 {
-	uint64_t next = 0, end, first = 0, expected;
+	uint64_t next = 0, end, expected;
 	const struct profile *p;
 	struct timespec start;
 	unsigned int number = !lead;
 
-	for (p = mix; p->name; p++) {
+	for (p = mix; p->name; p++)
 		begin(p);
-		if (lead && first < p->persistence + OUTLAST)
-			first = p->persistence + OUTLAST;
-	}
-	if (lead)
-		first = lead - first;
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
 		while (!any_at(next))
 			next++;
 		end = (next + tick - 1) / tick * tick;
 		while (end > lead + number * hour) {
-			expected = lead + number * hour + tick / 2 - first;
+			expected = lead + number * hour + tick / 2;
 			sleep_until(&start, expected);
 			report(&start, expected, number, threshold);
 			if (number++ == hours)
 				return;
 		}
-		if (end > first)
-			sleep_until(&start, end - first);
+		sleep_until(&start, end);
 		now = end;
 		for (; next <= now; next++)
 			run_slot(next);
