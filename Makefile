@@ -31,6 +31,7 @@ export STOCK_KERNEL := $(uml)-stock/linux
 
 compare := $(filter-out 0,$(COMPARE))
 upgrade := $(filter-out 0,$(UPGRADE))
+site := $(filter-out 0,$(SITE))
 
 help:
 	@echo 'make demo          kill a director under live connections, see them go on'
@@ -43,6 +44,10 @@ help:
 	@echo 'make experiment    24 hours of traffic, by stock and ours with several'
 	@echo '                   settings: counts of master and backup, sync traffic;'
 	@echo '                   HOURS=2 for fewer, RUN=ours-* for some of the runs'
+	@echo 'make experiment SITE=1'
+	@echo '                   a site of 12 million connections: a day in minutes, a late'
+	@echo '                   backup, the death of the master; 15 GB of free memory, or'
+	@echo '                   SCALE=100 for a tenth of it'
 	@echo 'make bench         the cost of sync, by stock and ours in turn: packets, CPU'
 	@echo '                   and latency; FULL=1 with IPv6 and 12 million'
 	@echo '                   connections, too; RUN=path-* for some of it'
@@ -87,7 +92,7 @@ demo: kernel $(if $(compare)$(upgrade),stock-kernel)
 
 experiment: kernel stock-kernel
 	@$(assemble)/install guest experiment
-	@set -f; tools/experiment/experiment $(RUN)
+	@set -f; tools/experiment/$(if $(site),site,experiment) $(RUN)
 
 bench: kernel stock-kernel
 	@$(assemble)/install guest bench

@@ -111,12 +111,9 @@ class Play:
 
     def start_late(self):
         self.site.late.start('backup')
-        try:
-            self.site.late.ready()
-        except FileNotFoundError:
-            return                  # stock
-        self.joined_from = sent(self.site.master)
-        self.joins_since = time.monotonic()
+        if day.says_ready(self.site.late):
+            self.joined_from = sent(self.site.master)
+            self.joins_since = time.monotonic()
 
     def ask_late(self):
         """Has it joined meanwhile?"""
@@ -169,8 +166,7 @@ def main():
     os.makedirs('/run/netns', exist_ok=True)
     with Site() as site:
         site.sysctl(**dict(knob.split('=', 1) for knob in knobs))
-        site.backup.start('backup')
-        site.master.start('master')
+        site.start_both()
         with site.traffic('day', hours, 0, scale, seconds) as traffic:
             play = Play(site, traffic, int(late))
             play.follow(int(hours))
