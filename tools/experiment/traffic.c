@@ -275,8 +275,8 @@ struct slot {
 	uint32_t first, last;
 };
 
-#define SLOTS		(1U << 21)
-#define CONVS_MAX	(1U << 25)
+#define SLOTS		0x200000U
+#define CONVS_MAX	0x2000000U
 
 #define BATCH		1024
 #define FRAME_MAX	80	/* more than Ethernet, IP, TCP and DATA */
