@@ -109,10 +109,12 @@ def worst_and_mean(found):
     return f'{worst:7.2f}{mean:6.2f}'
 
 
-def plot(results, script, names):
-    """Have gnuplot draw, in the directory of the results; it knows "runs"."""
+def plot(results, script, names, scale=1):
+    """Have gnuplot draw, in the directory of the results; it knows "runs" and
+    "scale".
+    """
     done = subprocess.run(
-        ['gnuplot', '-e', f'runs = "{" ".join(names)}"',
+        ['gnuplot', '-e', f'runs = "{" ".join(names)}"; scale = {scale:g}',
          os.path.join(HERE, script)], cwd=results, check=False, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Draws the counts of the site at its size, in the directory of its results;
-# "runs" are the kernels.
+# "runs" are the kernels, "scale" is 1000 for the whole site.
 
 set terminal svg size 800,1300 enhanced background rgb 'white'
 set output 'counts.svg'
@@ -18,7 +18,7 @@ seed = '3.216362 4.294764 4.459451'
 
 do for [i = 0:2] {
 	set title word(words_of, i + 1)
-	plot word(seed, i + 1) + 0 with lines dashtype 3 linecolor rgb 'gray' \
+	plot word(seed, i + 1) * scale / 1000 with lines dashtype 3 linecolor rgb 'gray' \
 			title "the seed's master", \
 		file(1) skip 1 using 1:(column(2 + i) / 1e6) with lines \
 			linewidth 4 linecolor rgb 'light-gray' title 'master', \
