@@ -18,8 +18,8 @@ seed = '3.216362 4.294764 4.459451'
 
 do for [i = 0:2] {
 	set title word(words_of, i + 1)
-	plot word(seed, i + 1) * scale / 1000 with lines dashtype 3 linecolor rgb 'gray' \
-			title "the seed's master", \
+	plot word(seed, i + 1) * scale / 1000 with lines dashtype 3 \
+			linecolor rgb 'gray' title "the seed's master", \
 		file(1) skip 1 using 1:(column(2 + i) / 1e6) with lines \
 			linewidth 4 linecolor rgb 'light-gray' title 'master', \
 		for [n = 1:words(runs)] file(n) skip 1 \
