@@ -539,6 +539,7 @@ unsigned long ip_vs_sync_told(const struct ip_vs_sync_tx *tx);
 /* ip_vs_sync_prefetch.c */
 void ip_vs_sync_prefetch(struct netns_ipvs *ipvs,
 			 const struct ip_vs_sync_record *rec, unsigned int n);
+void ip_vs_sync_prefetch_walk(unsigned int bucket);
 
 /* ip_vs_sync_walk.c */
 void ip_vs_sync_walk_start(struct ip_vs_sync_walk *walk,

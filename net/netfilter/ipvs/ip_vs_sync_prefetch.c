@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IPVS sync: the backup looks ahead
+/* IPVS sync: who goes over many connections looks ahead
  *
  * The records of a message concern connections that lie anywhere in a large
  * table, and each lookup waits for memory three or four times. Here the lookups
- * of some records are made side by side, so that all of them wait at once.
- * Nothing depends on what is found: it only is in the cache by the time that
- * the records are applied.
+ * of some records are made side by side, so that all of them wait at once. So
+ * does the master's walk, whose next connections are as far apart. Nothing
+ * depends on what is found: it only is in the cache by the time that it is
+ * needed.
  */
 
 #include <linux/cache.h>
@@ -16,10 +17,12 @@
 
 /* So many connections of a bucket are looked at */
 #define DEPTH		4
-/* What a record changes lies in the first part of a connection, but for the
- * sequence numbers, which few have
+/* What a record changes, and what a walk reads, lies in the first part of a
+ * connection, but for the sequence numbers, which few have
  */
 #define CHANGED		offsetofend(struct ip_vs_conn, in_pkts)
+/* A walk needs a connection when it has been to so many more buckets */
+#define STEPS		8
 
 static struct hlist_head *record_bucket(struct netns_ipvs *ipvs,
 					const struct ip_vs_sync_record *rec)
@@ -85,4 +88,42 @@ void ip_vs_sync_prefetch(struct netns_ipvs *ipvs,
 			if (nodes[i])
 				nodes[i] = look_at(nodes[i], &rec[i]);
 	rcu_read_unlock();
+}
+
+static void fetch(struct hlist_node *node)
+{
+	const struct ip_vs_conn *cp = hlist_entry(node, struct ip_vs_conn,
+						  c_list);
+	unsigned int at;
+
+	for (at = 0; at < CHANGED; at += L1_CACHE_BYTES)
+		prefetch((const u8 *)cp + at);
+}
+
+static struct hlist_node *first_of(unsigned int bucket)
+{
+	bucket &= ip_vs_conn_tab_size - 1;
+	return rcu_dereference(hlist_first_rcu(&ip_vs_conn_tab[bucket]));
+}
+
+/**
+ * ip_vs_sync_prefetch_walk() - have fetched what a walk is about to come to
+ * @bucket:	where it is
+ *
+ * The first connection of a bucket, and then, from that, the second: most
+ * buckets have no more.
+ *
+ * Context: any, under RCU.
+ */
+void ip_vs_sync_prefetch_walk(unsigned int bucket)
+{
+	struct hlist_node *node = first_of(bucket + 2 * STEPS);
+
+	if (node)
+		fetch(node);
+	node = first_of(bucket + STEPS);
+	if (node)
+		node = rcu_dereference(hlist_next_rcu(node));
+	if (node)
+		fetch(node);
 }

@@ -38,6 +38,7 @@ static void walk_bucket(struct ip_vs_sync_walk *walk, int bucket)
 	struct ip_vs_conn *cp;
 
 	rcu_read_lock();
+	ip_vs_sync_prefetch_walk(bucket);
 	hlist_for_each_entry_rcu(cp, &ip_vs_conn_tab[bucket], c_list)
 		if (cp->ipvs == walk->ipvs && ip_vs_sync_renew(m, cp))
 			ip_vs_sync_add(&walk->renewed, 1);
@@ -82,6 +83,7 @@ static bool pass_bucket(struct ip_vs_sync_walk *walk, int bucket)
 	bool done = true;
 
 	rcu_read_lock();
+	ip_vs_sync_prefetch_walk(bucket);
 	hlist_for_each_entry_rcu(cp, &ip_vs_conn_tab[bucket], c_list) {
 		if (!in_pass(walk, cp))
 			continue;
