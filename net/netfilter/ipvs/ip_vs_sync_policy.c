@@ -332,6 +332,8 @@ unsigned long ip_vs_sync_early(unsigned long timeout)
  * ip_vs_sync_until() - how long an announcement now tells to keep a connection
  * @v:	the connection
  *
+ * At least: timers run out late, see ip_vs_sync_late().
+ *
  * Context: any.
  * Return: jiffies until which.
  */

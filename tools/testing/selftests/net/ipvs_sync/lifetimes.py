@@ -82,6 +82,28 @@ def test_walk():
             w.same(flow.key(), f'packet after {wait} s', late=LATE // 2)
 
 
+def test_end():
+    """What a pass tells runs out at the same time at both"""
+    with Lives() as w:
+        # A timer's lateness depends on when it is set
+        for _ in range(100):
+            w.flow('udp', dst=DNS).send(times=3)
+            time.sleep(0.1)
+        time.sleep(260)
+        w.backup.stop('backup')
+        w.backup.start('backup')
+        w.in_sync()
+        seconds = 0
+        while here := len(w.master.conns()):
+            seconds += (len(w.backup.conns()) - here) / 10
+            time.sleep(0.1)
+        while there := len(w.backup.conns()):
+            seconds += there / 10
+            time.sleep(0.1)
+        check(-1 < seconds / 100 < 1,
+              f'{seconds / 100:.2f} s later on the backup')
+
+
 def test_template():
     """A template whose connections talk on"""
     with Lives() as w:
