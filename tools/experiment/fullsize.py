@@ -140,11 +140,6 @@ class Play:
                 return
             self.traffic.stdin.write('\n')
 
-    def crash(self):
-        """The master is not heard any more, nor does it hear."""
-        self.site.master.ip(*(f'link set {device} down'
-                              for device in ('sync', 'front', 'rear')))
-
     def survivors(self, director, name):
         """A packet of each conversation to another director. What that does
         not know is not to begin anew there: its servers take no new ones.
@@ -170,7 +165,7 @@ def main():
         with site.traffic('day', hours, 0, scale, seconds) as traffic:
             play = Play(site, traffic, int(late))
             play.follow(int(hours))
-            play.crash()
+            site.crash()
             play.survivors(site.backup, 'backup')
             site.take(site.late, site.backup)
             play.survivors(site.late, 'late')

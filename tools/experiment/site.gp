@@ -6,7 +6,7 @@ set terminal svg size 800,1300 enhanced background rgb 'white'
 set output 'counts.svg'
 set multiplot layout 4,1 title 'Connections of the directors, in millions'
 set key outside right noenhanced
-set xlabel 'hour'
+set xlabel 'hours since six'
 set grid
 set xtics 0,2
 set yrange [0:*]

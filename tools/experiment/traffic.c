@@ -29,9 +29,8 @@
  * and waits for a line, so that the directors can be looked at between two
  * ticks. "opening" are the TCP connections that are past their SYN but have
  * sent less than THRESHOLD packets. A short day tells its beginning, too, as
- * hour 0. If the line is "over FRONT MAC", each
- * client that is in conversation sends a packet that way, another director's,
- * how many is told by
+ * hour 0. If the line is "over FRONT MAC", each client that is in conversation
+ * sends a packet that way, another director's, how many is told by
  *
  *	over PACKETS
  *
@@ -123,7 +122,7 @@ struct profile {
 	uint32_t there;		/* connections there from the start */
 	double visits;		/* connections of a client, mean; 0: one */
 	uint64_t persistence;	/* of its service, if there are visits */
-	uint64_t before;	/* a short day its connections begin to come */
+	uint64_t before;	/* how long before a short day they begin */
 	uint16_t odds[ENDINGS];
 };
 
