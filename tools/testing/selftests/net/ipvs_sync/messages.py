@@ -128,8 +128,9 @@ def syncids(repair):
     """How many were rejected for their syncid, of three flows"""
     with Quick(repair) as w:
         w.backup.start('backup', syncid=7)
-        ear = w.tap()
         for syncid, taken in (7, True), (8, False), (0, False), (255, False):
+            # Not what the master before told the backup that joined
+            ear = w.tap()
             w.master.start('master', syncid=syncid)
             equal(w.single(ear).syncid, syncid)
             w.master.stop('master')
