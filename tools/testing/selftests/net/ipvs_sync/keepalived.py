@@ -10,6 +10,7 @@ where the role is.
 import signal
 import subprocess
 import tempfile
+import time
 
 import lib
 from lib import Crowd, Failed, SERVER, check, equal, soon
@@ -69,7 +70,11 @@ class Keeper:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def stop(self):
-        """As a user would."""
+        """As a user would. It takes the services away before the addresses,
+        so for a moment either kernel answers what comes with a reset. Nothing
+        is to come: a client delays its last ACK by 0.2 s at most.
+        """
+        time.sleep(0.3)
         self.process.terminate()
         self.process.wait(PATIENCE)
         self.process = None

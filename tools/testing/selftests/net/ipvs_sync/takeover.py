@@ -88,6 +88,7 @@ class Talk:
         addr, port = self.sock.getsockname()[:2]
         self.client = f'[{addr}]:{port}' if inet6 else f'{addr}:{port}'
         self.said = 0
+        self.why = None         # it is dead
 
     def key(self):
         return 'tcp', self.client, self.virtual
@@ -103,13 +104,13 @@ class Talk:
                 while len(got) < len(text):
                     more = self.sock.recv(len(text) - len(got))
                     if not more:
-                        return False
+                        raise ConnectionError('closed')
                     got += more
                 if got != text:
-                    return False
-        except OSError:
-            return False
-        return True
+                    raise ConnectionError(f'said {text}, heard {got}')
+        except OSError as err:
+            self.why = repr(err)
+        return not self.why
 
 
 class Failover(World):
@@ -158,7 +159,8 @@ class Failover(World):
 
 
 def dead(talks):
-    return [talk.client for talk in talks if not talk.say()]
+    """Which do not live, and why?"""
+    return [(talk.client, talk.why) for talk in talks if not talk.say()]
 
 
 def go_on(vip=VIP, count=100, **knobs):
