@@ -110,6 +110,16 @@ def check_kernel(path):
                          '`make kernel`, or `make stock-kernel`')
 
 
+def has_kvm():
+    """Can it run QEMU's PC?  Where the CPU itself does not virtualise there
+    may be a /dev/kvm all the same, for guests that are made for that.
+    """
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return False
+    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as f:
+        return bool(re.search(r'^flags\b.* (vmx|svm)\b', f.read(), re.M))
+
+
 def check_qemu(nics):
     if not shutil.which(QEMU):
         raise GuestError(f'no {QEMU}; Debian has it in qemu-system-x86')
@@ -321,7 +331,6 @@ class Guest:
                 f'guest_job={self._tmp}/job']
 
     def _qemu_argv(self, fd):
-        kvm = os.access('/dev/kvm', os.R_OK | os.W_OK)
         share = 'security_model=none,multidevs=remap'
         append = ['root=/dev/root', 'rootfstype=9p', 'ro',
                   'rootflags=trans=virtio,cache=loose,msize=262144',
@@ -332,7 +341,7 @@ class Guest:
         argv = [QEMU, '-machine', 'q35', '-nodefaults', '-no-user-config',
                 '-display', 'none', '-no-reboot',
                 '-m', self.mem, '-smp', str(self.cpus),
-                '-accel', 'kvm' if kvm else 'tcg,thread=multi',
+                '-accel', 'kvm' if has_kvm() else 'tcg,thread=multi',
                 '-cpu', 'max',
                 '-kernel', self.kernel, '-append', ' '.join(append),
                 '-virtfs', f'local,id=root,path=/,mount_tag=/dev/root,{share},'
