@@ -10,7 +10,6 @@ where the role is.
 import signal
 import subprocess
 import tempfile
-import time
 
 import lib
 from lib import Crowd, Failed, SERVER, check, equal, soon
@@ -70,11 +69,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def stop(self):
-        """As a user would. It takes the services away before the addresses,
-        so for a moment either kernel answers what comes with a reset. Nothing
-        is to come: a client delays its last ACK by 0.2 s at most.
-        """
-        time.sleep(0.3)
+        """As a user would."""
         self.process.terminate()
         self.process.wait(PATIENCE)
         self.process = None
@@ -161,6 +156,14 @@ class Pair(Crowd):
         self.on(other, talks, PATIENCE)
         return talks
 
+    def stop(self, number):
+        """Stop a keepalived. It takes the services away before the addresses,
+        so for a moment either kernel answers what comes with a reset. A last
+        ACK, which clients delay, is not to come then.
+        """
+        soon(self.echo.settled, 'all is acknowledged')
+        self.keepers[number].stop()
+
     def move_back(self, talks):
         """The first director starts again, and has the role in the end."""
         self.keepers[0].start()
@@ -168,7 +171,7 @@ class Pair(Crowd):
         self.in_sync(self.master, PATIENCE)
         # It has the others from before
         talks += self.talks(self.master)
-        self.keepers[1].stop()
+        self.stop(1)
         self.roles('master')
         equal(dead(talks), [])
         self.keepers[1].start()
@@ -200,7 +203,7 @@ def test_stop():
     with Pair() as w:
         talks = w.talks(w.backup)
         for _ in range(2):
-            w.keepers[0].stop()
+            w.stop(0)
             equal(w.role(w.master), '')
             w.roles(None, 'master')
             equal(dead(talks), [])

@@ -10,9 +10,12 @@ The client's and the server's end are sockets of this program; a connection
 lives if what is sent on it comes back the same.
 """
 
+import fcntl
 import os
 import selectors
 import socket
+import struct
+import termios
 import threading
 
 import lib
@@ -50,6 +53,14 @@ class Echo:
             key.fileobj.close()
         self.wake.close()
         self.selector.close()
+
+    def settled(self):
+        """Have the clients acknowledged all? With nobody speaking."""
+        return not any(
+            struct.unpack('i', fcntl.ioctl(key.fileobj, termios.TIOCOUTQ,
+                                           bytes(4)))[0]
+            for key in list(self.selector.get_map().values())
+            if key.data == 'echo')
 
     def work(self):
         while True:
