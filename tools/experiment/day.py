@@ -65,13 +65,6 @@ class Site(lib.World):
             self.service(f'-A {service} -s rr{persistent}',
                          f'-a {service} -r {self.real(port)}:{port} -m')
 
-    def start_both(self):
-        """Start the daemons; of ours the backup has joined then."""
-        self.backup.start('backup')
-        self.master.start('master')
-        if says_ready(self.backup):
-            self.in_sync()
-
     @staticmethod
     def real(port):
         return f'10.2.0.{20 + port % 100}'
@@ -86,12 +79,6 @@ class Site(lib.World):
                  str(threshold), 'master', front, 'servers', rear],
                 text=True, bufsize=1, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE)
-
-
-def says_ready(director):
-    """Can it tell whether it is complete? The stock engine can not."""
-    with director:
-        return os.path.exists('/proc/thread-self/net/ip_vs_sync_ready')
 
 
 def counts(director):
@@ -204,7 +191,7 @@ def main():
     os.makedirs('/run/netns', exist_ok=True)
     with Site() as site:
         site.sysctl(**dict(knob.split('=', 1) for knob in knobs))
-        site.start_both()
+        site.start()
         threshold = int(site.master.read(
             'sys/ipv4/vs/sync_threshold').split()[0])
         observer = Observer(site)

@@ -345,9 +345,14 @@ class Director(Namespace):
         self.run('ipvsadm', '--stop-daemon', role)
 
     def numbers(self):
-        """Does a master that is started here number its messages?"""
-        return self.read('sys/ipv4/vs/sync_version') == '1\n' and \
-            self.read('sys/ipv4/vs/sync_repair') != '0\n'
+        """Does a master that is started here number its messages? The stock
+        engine, which experiments use as well, has no such setting.
+        """
+        try:
+            return self.read('sys/ipv4/vs/sync_version') == '1\n' and \
+                self.read('sys/ipv4/vs/sync_repair') != '0\n'
+        except FileNotFoundError:
+            return False
 
     def unread(self, port=wire.PORT):
         """Bytes in the socket of the backup's thread of a port."""
