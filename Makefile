@@ -197,7 +197,7 @@ clean:
 		build/linux-*/uml* build/linux-*/qemu-* \
 		build/linux-*-stock build/edited-* \
 		build/modules-* build/deb* build/*.deb build/series \
-		build/demo build/guest build/ipvs-sync build/test-*
+		build/demo build/guest build/ipvs-sync
 
 distclean:
 	rm -rf build
