@@ -7,6 +7,7 @@ and stops the daemons of sync, configures the service, and has the addresses
 where the role is.
 """
 
+import os
 import signal
 import subprocess
 import tempfile
@@ -25,6 +26,11 @@ global_defs {{
     lvs_sync_daemon sync balance id 7
 }}
 
+track_file aside {{
+    file "%s"
+    weight -1
+}}
+
 vrrp_instance balance {{
     state BACKUP
     nopreempt
@@ -36,6 +42,9 @@ vrrp_instance balance {{
     virtual_ipaddress {{
         {SERVICE}/24 dev front
         {GATEWAY}/24 dev rear
+    }}
+    track_file {{
+        aside
     }}
 }}
 
@@ -56,10 +65,13 @@ class Keeper:
         self.ns = ns
         self.path = path
         self.process = None
+        self.aside = f'{path}.aside'
         with open(f'{path}.conf', 'w', encoding='ascii') as file:
-            file.write(CONFIG % priority)
+            file.write(CONFIG % (self.aside, priority))
 
     def start(self):
+        if os.path.exists(self.aside):
+            os.unlink(self.aside)
         pids = [f'--{name}={self.path}.{name}'
                 for name in ('pid', 'vrrp_pid', 'checkers_pid')]
         with self.ns, open(f'{self.path}.log', 'ab') as log:
@@ -73,6 +85,11 @@ class Keeper:
         self.process.terminate()
         self.process.wait(PATIENCE)
         self.process = None
+
+    def stand_aside(self):
+        """The role goes to the other one, the services stay."""
+        with open(self.aside, 'w', encoding='ascii') as file:
+            file.write('254\n')
 
     def kill(self):
         """All of it, and its children first: as orphans they would put in
@@ -208,6 +225,19 @@ def test_stop():
             w.roles(None, 'master')
             equal(dead(talks), [])
             w.move_back(talks)
+
+
+def test_aside():
+    """It stands aside before it is stopped, and no packet is waited for"""
+    with Pair() as w:
+        talks = w.talks(w.backup)
+        w.keepers[0].stand_aside()
+        w.roles('backup', 'master')
+        equal(dead(talks), [])
+        w.keepers[0].stop()
+        w.roles(None, 'master')
+        equal(dead(talks), [])
+        w.move_back(talks)
 
 
 if __name__ == '__main__':
