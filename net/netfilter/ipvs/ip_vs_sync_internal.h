@@ -363,10 +363,10 @@ struct ip_vs_sync_peer {
 	struct ip_vs_sync_window w;
 };
 
-/* Records whose connections are fetched from memory at once: about as many
- * misses as a CPU can have under way, and their lines fit its first cache.
+/* Records whose connections are fetched from memory at once: those of a message
+ * that fills an Ethernet frame. Their lines fit the CPU's first cache.
  */
-#define IP_VS_SYNC_AHEAD	16
+#define IP_VS_SYNC_AHEAD	40
 
 /**
  * struct ip_vs_sync_rx - one thread of a backup
