@@ -106,8 +106,8 @@ def is_pc_kernel(path):
 def check_kernel(path):
     if not os.path.isfile(path) or \
             not (os.access(path, os.X_OK) or is_pc_kernel(path)):
-        raise GuestError(f'{path}: no kernel there; build it with '
-                         '`make kernel`, or `make stock-kernel`')
+        raise GuestError(f'{path}: no kernel there; `make kernel`, '
+                         '`make stock-kernel` or `make images` provide it')
 
 
 def has_kvm():
@@ -216,6 +216,8 @@ class Guest:
              by which it finds its root, and lib/modules
     mem      its memory, as the kernel's mem= takes it
     cpus     how many, of a bzImage
+    icount   whether the clock of its one CPU counts instructions, 1 ns each,
+             and jumps to the next event when all is idle; a bzImage only
     append   further kernel arguments, a string
     nics     ends of Links: vec0, vec1...; UML only
     env      more environment for the script, a dict
@@ -226,15 +228,16 @@ class Guest:
     """
 
     def __init__(self, name, script, args=(), *, results, kernel=None,
-                 mem='256M', cpus=2, append='', nics=(), env=None,
-                 stdin=False, on_line=None, allow=None):
+                 mem='256M', cpus=2, icount=False, append='', nics=(),
+                 env=None, stdin=False, on_line=None, allow=None):
         self.name = name
         self.script = _no_blanks(os.path.abspath(script))
         self.args = list(args)
         self.results = _no_blanks(os.path.abspath(results))
         self.kernel = os.path.abspath(kernel or default_kernel())
         self.mem = mem
-        self.cpus = cpus
+        self.cpus = 1 if icount else cpus
+        self.icount = icount
         self.append = append
         self.nics = list(nics)
         self.env = dict(env or {})
@@ -341,8 +344,7 @@ class Guest:
         argv = [QEMU, '-machine', 'q35', '-nodefaults', '-no-user-config',
                 '-display', 'none', '-no-reboot',
                 '-m', self.mem, '-smp', str(self.cpus),
-                '-accel', 'kvm' if has_kvm() else 'tcg,thread=multi',
-                '-cpu', 'max',
+                '-cpu', 'max', *self._qemu_speed(),
                 '-kernel', self.kernel, '-append', ' '.join(append),
                 '-virtfs', f'local,id=root,path=/,mount_tag=/dev/root,{share},'
                 'readonly=on',
@@ -353,6 +355,12 @@ class Guest:
                 '-serial', 'chardev:output']
         initrd = self._beside('initrd')
         return argv + (['-initrd', initrd] if initrd else [])
+
+    def _qemu_speed(self):
+        if self.icount:
+            return ['-accel', 'tcg,thread=single',
+                    '-icount', 'shift=0,sleep=off']
+        return ['-accel', 'kvm' if has_kvm() else 'tcg,thread=multi']
 
     def _beside(self, name):
         """What goes with the kernel, or ''."""
