@@ -32,6 +32,7 @@ export STOCK_KERNEL := $(uml)-stock/linux
 compare := $(filter-out 0,$(COMPARE))
 upgrade := $(filter-out 0,$(UPGRADE))
 site := $(filter-out 0,$(SITE))
+full := $(if $(filter-out 0,$(FULL)),--full)
 
 help:
 	@echo 'make demo          kill a director under live connections, see them go on'
@@ -49,8 +50,9 @@ help:
 	@echo '                   backup, the death of the master; 15 GB of free memory, or'
 	@echo '                   SCALE=100 for a tenth of it'
 	@echo 'make bench         the cost of sync, by stock and ours in turn: packets, CPU'
-	@echo '                   and latency; FULL=1 with IPv6 and 12 million'
-	@echo '                   connections, too; RUN=path-* for some of it'
+	@echo '                   and latency; FULL=1 with IPv6, 12 million connections'
+	@echo '                   and, by QEMU, instructions and many CPUs, too;'
+	@echo '                   RUN=path-* for some of it'
 	@echo 'make test          unit tests and selftests, in guests'
 	@echo 'make test-debug    selftests in a guest with KASAN, lockdep and kmemleak:'
 	@echo '                   DATAGRAMS=1000000 hostile ones, and all that need no'
@@ -69,6 +71,8 @@ help:
 	@echo 'make tree          assemble build/linux-$(BASE), a git repository'
 	@echo 'make kernel        build build/uml-$(BASE)/linux from it'
 	@echo 'make stock-kernel  build build/uml-$(BASE)-stock/linux, without our changes'
+	@echo 'make images        unpack Debian'"'"'s own kernel into build/image-KVER,'
+	@echo '                   and once more, with our modules, into its -ours'
 	@echo 'make tool          build build/ipvs-sync/ipvs-sync, which shows messages and'
 	@echo '                   counters: build/ipvs-sync/ipvs-sync -h'
 	@echo 'make modules       build the IPVS modules for the kernel KVER, whose headers'
@@ -94,9 +98,11 @@ experiment: kernel stock-kernel
 	@$(assemble)/install guest experiment
 	@set -f; tools/experiment/$(if $(site),site,experiment) $(RUN)
 
-bench: kernel stock-kernel
+bench:
 	@$(assemble)/install guest bench
-	@set -f; tools/bench/bench $(if $(filter-out 0,$(FULL)),--full) $(RUN)
+	@set -f; needs=$$(tools/bench/bench $(full) --needs $(RUN)) && \
+		$(MAKE) --no-print-directory $$needs && \
+		tools/bench/bench $(full) $(RUN)
 
 test: kernel stock-kernel
 	@$(assemble)/install guest
@@ -120,16 +126,10 @@ stress: tree
 			-o build/stress-$$kernel stress || exit; \
 	done
 
-qemu-test: tree
-	@$(assemble)/install guest qemu modules
-	@kver=$(debian_kver) && \
-		$(assemble)/install linux-headers-$$kver && \
-		$(assemble)/image $$kver && \
-		$(MAKE) --no-print-directory modules KVER=$$kver && \
-		INSTALL_MOD_PATH=$(CURDIR)/build/image-$$kver \
-			$(package)/modules install $$kver && \
-		KERNEL=build/image-$$kver/vmlinuz $(selftests) -t 3600 \
-			-o build/qemu-test-$(BASE) $(real_time)
+qemu-test: images
+	@$(assemble)/install guest
+	@KERNEL=build/image-$(debian_kver)-ours/vmlinuz $(selftests) -t 3600 \
+		-o build/qemu-test-$(BASE) $(real_time)
 
 fuzz: tree
 	@$(assemble)/install fuzz
@@ -157,6 +157,14 @@ tree:
 	@$(assemble)/install tree
 	@$(assemble)/base
 	@$(assemble)/tree
+
+images: tree
+	@$(assemble)/install qemu modules
+	@kver=$(debian_kver) && \
+		$(assemble)/install linux-headers-$$kver && \
+		$(assemble)/image $$kver && \
+		$(MAKE) --no-print-directory modules KVER=$$kver && \
+		$(package)/modules image $$kver
 
 kernel: tree
 	@$(assemble)/install kernel
@@ -203,5 +211,5 @@ distclean:
 	rm -rf build
 
 .PHONY: help demo experiment bench test test-debug qemu-test stress test-tool \
-	fuzz tool lint tree kernel stock-kernel modules modules_install \
+	fuzz tool lint tree images kernel stock-kernel modules modules_install \
 	modules_uninstall deb test-deb series clean distclean
