@@ -4,12 +4,12 @@
 The topology is that of the selftests, but what the master balances goes to a
 dummy device: it forwards, and nobody has to receive. pktgen is the client.
 
-A guest has one CPU. Who may have it is said by priorities of the real-time
-class, see burst(), so that work on the packet path and work of the threads can
-be told apart without a profiler. What is measured is the CPU time of the
-guest's kernel: of forwarding, of the daemons, of a whole transfer. It is not
-disturbed by what else the host does, as the time of a wall clock would be,
-other than by what that leaves in the caches.
+A guest has one CPU, but for those of cpus.py. Who may have it is said by
+priorities of the real-time class, see burst(), so that work on the packet path
+and work of the threads can be told apart without a profiler. What is measured
+is the CPU time of the guest's kernel: of forwarding, of the daemons, of a whole
+transfer. It is not disturbed by what else the host does, as the time of a wall
+clock would be, other than by what that leaves in the caches.
 """
 
 import glob
@@ -28,6 +28,7 @@ import lib                          # noqa: E402
 from lib import VIP                 # noqa: E402
 
 ENGINE = os.environ['ENGINE']       # stock or ours
+CPUS = os.cpu_count()
 REAL, SINK_NET = '10.8.0.2', '10.8.0.1/24'
 REAL6, SINK_NET6 = 'fd08::2', 'fd08::1/64'
 PORT = 53
@@ -60,6 +61,10 @@ def addr(number):
     return '.'.join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
 
 
+# Of User-mode Linux. Another is QEMU's, see Measure in the file "bench".
+UML = 'User Mode Linux' in get('/proc/cpuinfo')
+
+
 class Clock:
     """The CPU time of this guest's kernel. Only the host knows it: it is asked
     through the console and answers by a file.
@@ -80,7 +85,8 @@ class Clock:
         return int(get(path))
 
 
-clock = Clock()
+# Where instructions are counted that is the time
+clock = Clock() if UML else time.monotonic_ns
 
 
 def real_time(priority, pid=0):
@@ -214,12 +220,15 @@ class Site(lib.World):
         self.warm = warm
 
     def make(self):
+        if not os.path.exists('/proc/net/ip_vs'):
+            lib.run('modprobe', '-a', *lib.MODULES)
         super().make()
-        if not lib.time_travels():
+        if UML and not lib.time_travels():
             touch_memory()
-        put('/proc/sys/kernel/sched_rt_runtime_us', -1)
-        for pid in pids(r'ksoftirqd/0'):
-            real_time(SOFTIRQ, pid)
+        if CPUS == 1:
+            put('/proc/sys/kernel/sched_rt_runtime_us', -1)
+            for pid in pids(r'ksoftirqd/0'):
+                real_time(SOFTIRQ, pid)
         # What a burst of one side leaves to the other fits
         put('/proc/sys/net/core/rmem_max', 1 << 29)
         for director in self.directors:
@@ -243,12 +252,14 @@ class Site(lib.World):
     def add_pktgen(self):
         with self.client:
             self.base = '/proc/thread-self/net/pktgen'
-            put(f'{self.base}/kpktgend_0', 'add_device master@0')
-            self.set('pkt_size 60', 'delay 0',
-                     f'dst_mac {self.master.mac("front").hex(":")}',
-                     f'dst_min {VIP}', f'dst_max {VIP}',
-                     f'udp_dst_min {PORT}', f'udp_dst_max {PORT}',
-                     'udp_src_min 2000', 'udp_src_max 2000')
+            for cpu in range(CPUS):
+                put(f'{self.base}/kpktgend_{cpu}', f'add_device master@{cpu}')
+                self.set(cpu, 'pkt_size 60', 'delay 0',
+                         f'dst_mac {self.master.mac("front").hex(":")}',
+                         f'dst_min {VIP}', f'dst_max {VIP}',
+                         f'udp_dst_min {PORT}', f'udp_dst_max {PORT}',
+                         'udp_src_min 2000', 'udp_src_max 2000')
+
     def tell(self):
         """The tables are too large to list."""
         for ns in self.directors:
@@ -256,9 +267,9 @@ class Site(lib.World):
                 f'{name}={value}' for name, value in ns.counts().items()
                 if value) if ENGINE == 'ours' else ''))
 
-    def set(self, *commands):
+    def set(self, cpu, *commands):
         for command in commands:
-            put(f'{self.base}/master@0', command)
+            put(f'{self.base}/master@{cpu}', command)
 
     def start(self, *options, syncid=0):
         """Both daemons; ours then has told the table. Stock can not say."""
@@ -285,10 +296,14 @@ class Site(lib.World):
             self.sysctl(sync_silent=0)
 
     def aim(self, first, flows, count=None):
+        """Each CPU has its share of the flows, and of the packets."""
+        share = flows // CPUS
         with self.client:
-            self.set(f'src_min {addr(FIRST + first)}',
-                     f'src_max {addr(FIRST + first + flows - 1)}',
-                     f'count {count or flows}')
+            for cpu in range(CPUS):
+                start = FIRST + first + cpu * share
+                self.set(cpu, f'src_min {addr(start)}',
+                         f'src_max {addr(start + share - 1)}',
+                         f'count {(count or flows) // CPUS}')
 
     def sent(self):
         """Packets that went out of the master's dummy."""

@@ -151,4 +151,5 @@ def main():
     say(f'{size}_existing', least['existing'] - least['nothing'])
 
 
-main()
+if __name__ == '__main__':
+    main()
