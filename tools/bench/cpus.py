@@ -123,7 +123,7 @@ class Load:
             rate += count / usec * 1e6
         return rate
 
-    def told(self, before):
+    def told(self, ports, before):
         """Has the master told of each packet, none left out?"""
         w = self.w
         if ENGINE == 'ours':
@@ -135,19 +135,18 @@ class Load:
         # Each port keeps a message until it is full
         _, messages = w.transmitted(w.master, 'sync')
         return (messages - before) * ground.PER_MESSAGE >= \
-            self.packets - w.ports * ground.PER_MESSAGE
+            self.packets - ports * ground.PER_MESSAGE
 
     def due(self, ports):
-        """The same, each packet due, with so many threads."""
+        """The same, each packet due, the master with so many threads."""
         w = self.w
         w.sysctl(sync_ports=ports)
-        w.ports = ports
         _, before = w.transmitted(w.master, 'sync')
         w.master.start('master')
         w.due(True)
         rate = self.send()
         w.due(False)
-        ground.until(lambda: self.told(before), 'all is told')
+        ground.until(lambda: self.told(ports, before), 'all is told')
         w.master.stop('master')
         return rate
 
