@@ -43,8 +43,8 @@ HISTOGRAMS = {
 SOFTIRQ = re.compile(r'handle_softirqs|__do_softirq')
 # Functions of sync: of both engines, of stock's threads
 SYNC = re.compile(r'ip_vs_sync_|sync_thread_|master_wakeup_work')
-# Who calls for a packet
-PACKET = 'nf_hook_slow'
+# Who calls for a packet of a client
+PACKET = 'ip_vs_in_hook'
 
 
 @contextlib.contextmanager
