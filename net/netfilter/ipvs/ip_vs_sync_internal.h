@@ -195,12 +195,12 @@ enum ip_vs_sync_doze {
 
 /**
  * struct ip_vs_sync_stream - what makes messages of a master thread complete
- * @history:	what was in which message
  * @instance:	number of the master daemon, the same for all its threads; 0 if
  *		messages are not numbered
  * @by:		%IP_VS_SYNC_BY_MASTER and a number no master had before
  * @maxlen:	most bytes of a message
  * @ttl_min:	least TTL of a request
+ * @history:	what was in which message
  * @told:	connections told, of these some are gone
  * @hello:	jiffies when the next HELLO is due at the latest
  * @said:	number of the last message that a HELLO told
@@ -218,13 +218,16 @@ enum ip_vs_sync_doze {
  * @graves_tail: where the next one is linked to @graves
  * @kept:	the last DELETEs, a ring by their number
  * @buf:	a control message
+ *
+ * All CPUs read the first part, when a connection is gone.
  */
 struct ip_vs_sync_stream {
-	struct ip_vs_sync_history	history;
 	u32				instance;
 	u32				by;
 	unsigned int			maxlen;
 	int				ttl_min;
+
+	struct ip_vs_sync_history	history ____cacheline_aligned_in_smp;
 	unsigned long			told;
 	unsigned long			hello;
 	u32				said;
@@ -277,8 +280,8 @@ struct ip_vs_sync_stream {
  * @pe_data:	copy of an engine's data while a record is written
  * @pe_name:	copy of an engine's name
  *
- * The packet path reads the first part; from @sock on only the thread writes,
- * on cache lines of its own.
+ * The packet path reads the first part and the first part of @stream; what the
+ * thread writes is on other cache lines.
  */
 struct ip_vs_sync_tx {
 	struct netns_ipvs		*ipvs;
@@ -450,14 +453,14 @@ struct ip_vs_sync_walk {
 /**
  * struct ip_vs_sync_master - a running master daemon
  * @cfg:	as started
- * @walk:	the slow walk
  * @threads:	number of @tx, a power of two
+ * @walk:	the slow walk
  * @tx:		the threads
  */
 struct ip_vs_sync_master {
 	struct ipvs_sync_daemon_cfg	cfg;
-	struct ip_vs_sync_walk		walk;
 	unsigned int			threads;
+	struct ip_vs_sync_walk		walk ____cacheline_aligned_in_smp;
 	struct ip_vs_sync_tx		tx[] __counted_by(threads);
 };
 

@@ -39,14 +39,6 @@
 #define LEASE_SLACK	(HZ / 10 + IP_VS_SYNC_RETRY_MASK)
 #define CLOSING_SLACK	(HZ + IP_VS_SYNC_RETRY_MASK)
 
-/* Jiffies since the last announcement; jiffies may have been read before it */
-static unsigned long elapsed(const struct ip_vs_sync_view *v)
-{
-	long diff = v->now - (v->sync_time & ~IP_VS_SYNC_RETRY_MASK);
-
-	return diff > 0 ? diff : 0;
-}
-
 /**
  * ip_vs_sync_next_time() - the word that stands for an announcement now
  * @now:	jiffies
@@ -69,39 +61,6 @@ unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time)
 	return next;
 }
 
-/**
- * ip_vs_sync_lease() - how long an announcement may be relied on
- * @timeout:	jiffies that the backup keeps the connection from then on
- *
- * Half of the timeout, less a second (or less than that where the timeout is
- * short), so that who sends about once a second is announced before and not
- * after the half.
- *
- * Context: any.
- * Return: jiffies after which the next packet announces again.
- */
-unsigned long ip_vs_sync_lease(unsigned long timeout)
-{
-	unsigned long margin = timeout / 16;
-
-	return timeout / 2 - (margin < HZ ? margin : HZ);
-}
-
-/* Is there a count among threshold, threshold + period, threshold + 2 * period
- * ... that came after the last announcement? Holds across a wrap of the count,
- * and for a packet that another CPU has overtaken.
- */
-static bool period_passed(const struct ip_vs_sync_rules *rules,
-			  const struct ip_vs_sync_view *v)
-{
-	u32 ahead = rules->period - rules->threshold % rules->period;
-
-	if ((s32)(v->pkts - v->last_pkts) <= 0)
-		return false;
-	return (v->pkts + ahead) / rules->period !=
-	       (v->last_pkts + ahead) / rules->period;
-}
-
 /* Jiffies that a backup will keep the connection from now on */
 static long told_left(const struct ip_vs_sync_view *v)
 {
@@ -110,8 +69,7 @@ static long told_left(const struct ip_vs_sync_view *v)
 
 static bool lease_over(const struct ip_vs_sync_view *v)
 {
-	return told_left(v) <=
-	       (long)(v->timeout - ip_vs_sync_lease(v->timeout));
+	return ip_vs_sync_lease_over(v->now, v->until, v->timeout);
 }
 
 /* Has the timer been restarted since the last announcement, which has been
@@ -130,16 +88,15 @@ static bool bridge_due(const struct ip_vs_sync_view *v)
 	return told_left(v) < (long)IP_VS_SYNC_BRIDGE;
 }
 
+/* The period has passed, or it is time to repeat: that counts in *next */
 static bool refresh_due(const struct ip_vs_sync_rules *rules,
 			const struct ip_vs_sync_view *v, unsigned long *next)
 {
-	unsigned int retries = v->sync_time & IP_VS_SYNC_RETRY_MASK;
-
-	if (elapsed(v) >= rules->refresh)
-		return true;
-	if (retries >= rules->retries || elapsed(v) < rules->refresh / 8)
+	if (!ip_vs_sync_refresh_over(v->now, v->sync_time, rules->refresh,
+				     rules->retries))
 		return false;
-	*next += retries + 1;
+	if (ip_vs_sync_elapsed(v->now, v->sync_time) < rules->refresh)
+		*next += (v->sync_time & IP_VS_SYNC_RETRY_MASK) + 1;
 	return true;
 }
 
@@ -167,7 +124,8 @@ bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
 		return true;
 	if (rules->refresh)
 		return refresh_due(rules, v, next);
-	return rules->period && period_passed(rules, v);
+	return ip_vs_sync_period_passed(v->pkts, v->last_pkts,
+					rules->threshold, rules->period);
 }
 
 /**
@@ -237,7 +195,9 @@ bool ip_vs_sync_lease_due(const struct ip_vs_sync_rules *rules,
 		return false;
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
 	if (v->last_state == IP_VS_SYNC_NEVER)
-		return rules->silent && elapsed(v) >= rules->silent;
+		return rules->silent &&
+		       ip_vs_sync_elapsed(v->now, v->sync_time) >=
+		       rules->silent;
 	if (v->state != v->last_state)
 		return v->phase == IP_VS_SYNC_TURN;
 	if (v->controls &&
@@ -260,29 +220,6 @@ bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 	*next = ip_vs_sync_next_time(v->now, v->sync_time);
 	return v->phase != IP_VS_SYNC_HELD &&
 	       (v->last_state == IP_VS_SYNC_NEVER || bridge_due(v));
-}
-
-/**
- * ip_vs_sync_left() - how long a backup is to keep a connection from now on
- * @now:	jiffies
- * @expires:	jiffies when its timer runs out
- * @controls:	it controls others
- *
- * As long as it is kept here; what will be put off here, until after that.
- *
- * Context: any.
- * Return: jiffies, at least 1.
- */
-unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
-			      bool controls)
-{
-	long left = expires - now;
-
-	if (left < 1)
-		left = 1;
-	if (controls && left < (long)IP_VS_SYNC_BRIDGE)
-		left += IP_VS_SYNC_EXTENSION;
-	return left;
 }
 
 /* The kernel's timers run out late, by a step that grows with the time they
@@ -326,22 +263,6 @@ unsigned long ip_vs_sync_late(unsigned long expires, unsigned long timeout)
 unsigned long ip_vs_sync_early(unsigned long timeout)
 {
 	return timeout - wheel_step(timeout) / 2;
-}
-
-/**
- * ip_vs_sync_until() - how long an announcement now tells to keep a connection
- * @v:	the connection
- *
- * At least: timers run out late, see ip_vs_sync_late().
- *
- * Context: any.
- * Return: jiffies until which.
- */
-unsigned long ip_vs_sync_until(const struct ip_vs_sync_view *v)
-{
-	return v->now + (v->left ? ip_vs_sync_left(v->now, v->expires,
-						   v->controls) :
-				   v->timeout);
 }
 
 /**

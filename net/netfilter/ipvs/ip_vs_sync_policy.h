@@ -10,6 +10,7 @@
 
 #include <linux/types.h>
 #include <linux/netfilter.h>
+#include <asm/param.h>
 
 /* The two low bits of sync_time count retries, the rest is jiffies */
 #define IP_VS_SYNC_RETRY_MASK	3UL
@@ -88,6 +89,145 @@ struct ip_vs_sync_view {
 /* By so much its timer is put off, again and again */
 #define IP_VS_SYNC_EXTENSION	(60 * HZ)
 
+/* What follows is asked of packets, so it is for the compiler to see, and takes
+ * no more than it needs.
+ */
+
+/**
+ * ip_vs_sync_elapsed() - time since the last announcement
+ * @now:	jiffies; may have been read before it
+ * @sync_time:	the connection's word
+ *
+ * Context: any.
+ * Return: jiffies.
+ */
+static inline unsigned long ip_vs_sync_elapsed(unsigned long now,
+					       unsigned long sync_time)
+{
+	long diff = now - (sync_time & ~IP_VS_SYNC_RETRY_MASK);
+
+	return diff > 0 ? diff : 0;
+}
+
+/**
+ * ip_vs_sync_lease() - how long an announcement may be relied on
+ * @timeout:	jiffies that the backup keeps the connection from then on
+ *
+ * Half of the timeout, less a second (or less than that where the timeout is
+ * short), so that who sends about once a second is announced before and not
+ * after the half.
+ *
+ * Context: any.
+ * Return: jiffies after which the next packet announces again.
+ */
+static inline unsigned long ip_vs_sync_lease(unsigned long timeout)
+{
+	unsigned long margin = timeout / 16;
+
+	return timeout / 2 - (margin < HZ ? margin : HZ);
+}
+
+/**
+ * ip_vs_sync_lease_over() - has an announcement been relied on for that long?
+ * @now:	jiffies
+ * @until:	jiffies until which it told to keep the connection
+ * @timeout:	the connection's
+ *
+ * Context: any.
+ * Return: true when it has.
+ */
+static inline bool ip_vs_sync_lease_over(unsigned long now, unsigned long until,
+					 unsigned long timeout)
+{
+	return (long)(until - now) <=
+	       (long)(timeout - ip_vs_sync_lease(timeout));
+}
+
+/**
+ * ip_vs_sync_refresh_over() - is it time to refresh, or to repeat that?
+ * @now:	jiffies
+ * @sync_time:	the connection's word
+ * @refresh:	jiffies of the refresh period
+ * @retries:	repeats within it
+ *
+ * Context: any.
+ * Return: true when it is.
+ */
+static inline bool ip_vs_sync_refresh_over(unsigned long now,
+					   unsigned long sync_time,
+					   unsigned long refresh,
+					   unsigned int retries)
+{
+	bool repeats = (sync_time & IP_VS_SYNC_RETRY_MASK) < retries;
+
+	return ip_vs_sync_elapsed(now, sync_time) >=
+	       (repeats ? refresh / 8 : refresh);
+}
+
+/**
+ * ip_vs_sync_period_passed() - is this packet one in so many?
+ * @pkts:	packets seen, this one included
+ * @last_pkts:	the same at the last announcement
+ * @threshold:	sync_threshold, below @period
+ * @period:	sync_period, 0 for none
+ *
+ * Is there a count among threshold, threshold + period, threshold + 2 * period
+ * ... that came after the last announcement? A wrap of the counter may make it
+ * one too many; a packet that another CPU has overtaken is none.
+ *
+ * Context: any.
+ * Return: true when there is.
+ */
+static inline bool ip_vs_sync_period_passed(u32 pkts, u32 last_pkts,
+					    u32 threshold, u32 period)
+{
+	u32 since = pkts - last_pkts;
+
+	return period && (s32)since > 0 &&
+	       (pkts + (period - threshold)) % period < since;
+}
+
+/**
+ * ip_vs_sync_left() - how long a backup is to keep a connection from now on
+ * @now:	jiffies
+ * @expires:	jiffies when its timer runs out
+ * @controls:	it controls others
+ *
+ * As long as it is kept here; what will be put off here, until after that.
+ *
+ * Context: any.
+ * Return: jiffies, at least 1.
+ */
+static inline unsigned long ip_vs_sync_left(unsigned long now,
+					    unsigned long expires,
+					    bool controls)
+{
+	long left = expires - now;
+
+	if (left < 1)
+		left = 1;
+	if (controls && left < (long)IP_VS_SYNC_BRIDGE)
+		left += IP_VS_SYNC_EXTENSION;
+	return left;
+}
+
+/**
+ * ip_vs_sync_until() - how long an announcement now tells to keep a connection
+ * @v:	the connection
+ *
+ * At least: timers run out late, see ip_vs_sync_late().
+ *
+ * Context: any.
+ * Return: jiffies until which.
+ */
+static inline unsigned long
+ip_vs_sync_until(const struct ip_vs_sync_view *v)
+{
+	return v->now + (v->left ? ip_vs_sync_left(v->now, v->expires,
+						   v->controls) :
+				   v->timeout);
+}
+
 bool ip_vs_sync_due(const struct ip_vs_sync_rules *rules,
 		    const struct ip_vs_sync_view *v, unsigned long *next);
 bool ip_vs_sync_control_due(const struct ip_vs_sync_rules *rules,
@@ -98,13 +238,9 @@ bool ip_vs_sync_lease_due(const struct ip_vs_sync_rules *rules,
 			  const struct ip_vs_sync_view *v, unsigned long *next);
 bool ip_vs_sync_extended_due(const struct ip_vs_sync_view *v,
 			     unsigned long *next);
-unsigned long ip_vs_sync_left(unsigned long now, unsigned long expires,
-			      bool controls);
 unsigned long ip_vs_sync_late(unsigned long expires, unsigned long timeout);
 unsigned long ip_vs_sync_early(unsigned long timeout);
-unsigned long ip_vs_sync_until(const struct ip_vs_sync_view *v);
 unsigned long ip_vs_sync_next_time(unsigned long now, unsigned long sync_time);
-unsigned long ip_vs_sync_lease(unsigned long timeout);
 u32 ip_vs_sync_flow_hash(u16 af, u8 protocol, const union nf_inet_addr *caddr,
 			 __be16 cport, const union nf_inet_addr *vaddr,
 			 __be16 vport);

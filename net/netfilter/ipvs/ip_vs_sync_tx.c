@@ -107,31 +107,36 @@ bool ip_vs_sync_claim(struct ip_vs_sync_conn *sync,
 	return true;
 }
 
-static void conn_view(struct ip_vs_conn *cp, u32 pkts,
-		      struct ip_vs_sync_view *v)
+/* Initialisers, not assignments: kernels are built to clear what has none */
+static struct ip_vs_sync_view conn_view(const struct ip_vs_conn *cp, u32 pkts)
 {
-	v->now = jiffies;
-	v->sync_time = READ_ONCE(cp->sync.sync_time);
-	v->timeout = cp->timeout;
-	v->pkts = pkts;
-	v->last_pkts = READ_ONCE(cp->sync.pkts);
-	v->state = cp->state;
-	v->last_state = READ_ONCE(cp->sync.state);
-	v->phase = ip_vs_sync_phase(cp->protocol, cp->flags, v->state);
-	v->until = READ_ONCE(cp->sync.until);
-	v->expires = READ_ONCE(cp->timer.expires);
-	v->controls = atomic_read(&cp->n_control);
-	v->left = false;
+	u16 state = cp->state;
+
+	return (struct ip_vs_sync_view) {
+		.now		= jiffies,
+		.sync_time	= READ_ONCE(cp->sync.sync_time),
+		.timeout	= cp->timeout,
+		.pkts		= pkts,
+		.last_pkts	= READ_ONCE(cp->sync.pkts),
+		.state		= state,
+		.last_state	= READ_ONCE(cp->sync.state),
+		.phase		= ip_vs_sync_phase(cp->protocol, cp->flags,
+						   state),
+		.until		= READ_ONCE(cp->sync.until),
+		.expires	= READ_ONCE(cp->timer.expires),
+		.controls	= atomic_read(&cp->n_control),
+	};
 }
 
-static void read_rules(const struct ip_vs_sync_knobs *k,
-		       struct ip_vs_sync_rules *rules)
+static struct ip_vs_sync_rules read_rules(const struct ip_vs_sync_knobs *k)
 {
-	rules->threshold = READ_ONCE(k->threshold[0]);
-	rules->period = READ_ONCE(k->threshold[1]);
-	rules->refresh = READ_ONCE(k->refresh_period);
-	rules->retries = READ_ONCE(k->retries);
-	rules->silent = READ_ONCE(k->silent);
+	return (struct ip_vs_sync_rules) {
+		.threshold	= READ_ONCE(k->threshold[0]),
+		.period		= READ_ONCE(k->threshold[1]),
+		.refresh	= READ_ONCE(k->refresh_period),
+		.retries	= READ_ONCE(k->retries),
+		.silent		= READ_ONCE(k->silent),
+	};
 }
 
 /* With sync_persist_mode a template stands for all it controls */
@@ -276,37 +281,85 @@ static void conn_due(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
 		conn_mark(m, cp, v, next);
 }
 
-static bool conn_announce(struct ip_vs_sync_master *m, struct ip_vs_conn *cp,
-			  const struct ip_vs_sync_rules *rules, u32 pkts)
-{
-	struct ip_vs_sync_view v;
-	unsigned long next;
-
-	conn_view(cp, pkts, &v);
-	if (!ip_vs_sync_due(rules, &v, &next))
-		return false;
-	conn_due(m, cp, &v, next);
-	return true;
-}
-
 static bool control_announce(struct ip_vs_sync_master *m,
 			     struct ip_vs_conn *ct,
 			     const struct ip_vs_sync_rules *rules, bool with)
 {
-	const struct ip_vs_sync_knobs *k = &ct->ipvs->sync.knobs;
-	struct ip_vs_sync_view v;
+	struct ip_vs_sync_view v = conn_view(ct, atomic_read(&ct->in_pkts));
 	unsigned long next;
 
-	conn_view(ct, atomic_read(&ct->in_pkts), &v);
 	/* Its timer is no matter of this packet: that of a template has been
 	 * restarted already, if at all.
 	 */
 	v.left = true;
 	if (!ip_vs_sync_control_due(rules, &v, with, &next) ||
-	    left_to_template(k, ct))
+	    left_to_template(&ct->ipvs->sync.knobs, ct))
 		return false;
 	conn_mark(m, ct, &v, next);
 	return true;
+}
+
+/* A packet may announce its connection and those that control it. Not inlined,
+ * so that the packets that announce nothing do not pay for it.
+ */
+static noinline void packet_announce(struct ip_vs_sync_master *m,
+				     struct ip_vs_conn *cp, u32 pkts)
+{
+	struct ip_vs_sync_rules rules = read_rules(&cp->ipvs->sync.knobs);
+	struct ip_vs_sync_view v = conn_view(cp, pkts);
+	struct ip_vs_conn *ct;
+	unsigned long next;
+	bool with = true;
+
+	if (unlikely(!cp->dest))
+		ip_vs_sync_dest(cp);
+	if (!(cp->flags & IP_VS_CONN_F_ONE_PACKET)) {
+		with = ip_vs_sync_due(&rules, &v, &next);
+		if (with)
+			conn_due(m, cp, &v, next);
+		/* A new one takes its control along */
+		with |= pkts == 1;
+	}
+	for (ct = cp->control; ct; ct = ct->control)
+		with |= control_announce(m, ct, &rules, with);
+}
+
+/* Is a connection as it was told, and that not too long ago? */
+static bool conn_rests(const struct ip_vs_sync_knobs *k,
+		       const struct ip_vs_conn *cp, unsigned long now,
+		       unsigned int refresh)
+{
+	if (cp->state != READ_ONCE(cp->sync.state) ||
+	    ip_vs_sync_lease_over(now, READ_ONCE(cp->sync.until), cp->timeout))
+		return false;
+	return !refresh ||
+	       !ip_vs_sync_refresh_over(now, READ_ONCE(cp->sync.sync_time),
+					refresh, READ_ONCE(k->retries));
+}
+
+/* Is there nothing to announce? What packet_announce() finds, from as little as
+ * it takes: most packets stop here.
+ */
+static bool packet_rests(const struct ip_vs_sync_knobs *k,
+			 const struct ip_vs_conn *cp, u32 pkts)
+{
+	unsigned int refresh = READ_ONCE(k->refresh_period);
+	const struct ip_vs_conn *ct = cp->control;
+	unsigned long now = jiffies;
+
+	if (!conn_rests(k, cp, now, refresh))
+		return false;
+	if (!refresh &&
+	    ip_vs_sync_period_passed(pkts, READ_ONCE(cp->sync.pkts),
+				     READ_ONCE(k->threshold[0]),
+				     READ_ONCE(k->threshold[1])))
+		return false;
+	if (likely(!ct))
+		return true;
+	for (; ct; ct = ct->control)
+		if (!conn_rests(k, ct, now, refresh))
+			return false;
+	return pkts > 1;
 }
 
 /**
@@ -316,38 +369,28 @@ static bool control_announce(struct ip_vs_sync_master *m,
  * Counts the packet and announces the connection, and those that control it,
  * when they are due.
  *
- * Context: softirq or process context, the caller holds a reference to @cp.
+ * Context: softirq or process context, under RCU, the caller holds a reference
+ * to @cp.
  */
 void ip_vs_sync_packet(struct ip_vs_conn *cp)
 {
-	bool one_packet = cp->flags & IP_VS_CONN_F_ONE_PACKET;
 	struct ip_vs_sync_net *sync = &cp->ipvs->sync;
-	struct ip_vs_sync_rules rules;
 	struct ip_vs_sync_master *m;
-	struct ip_vs_conn *ct;
-	bool with = true;
 	u32 pkts = 0;
 
-	if (!one_packet)
-		pkts = atomic_inc_return(&cp->in_pkts);
-	else if (cp->control)
-		atomic_inc(&cp->control->in_pkts);
-
-	ip_vs_sync_dest(cp);
-	if (!rcu_access_pointer(sync->master))
-		return;
-	rcu_read_lock();
 	m = rcu_dereference(sync->master);
-	if (!m)
-		goto out;
-
-	read_rules(&sync->knobs, &rules);
-	if (!one_packet)
-		with = conn_announce(m, cp, &rules, pkts) || pkts == 1;
-	for (ct = cp->control; ct; ct = ct->control)
-		with |= control_announce(m, ct, &rules, with);
-out:
-	rcu_read_unlock();
+	if (unlikely(cp->flags & IP_VS_CONN_F_ONE_PACKET)) {
+		if (cp->control)
+			atomic_inc(&cp->control->in_pkts);
+	} else {
+		pkts = atomic_inc_return(&cp->in_pkts);
+		if (!m || packet_rests(&sync->knobs, cp, pkts))
+			m = NULL;
+	}
+	if (m)
+		packet_announce(m, cp, pkts);
+	else if (unlikely(!cp->dest))
+		ip_vs_sync_dest(cp);
 }
 
 /**
@@ -356,28 +399,25 @@ out:
  *
  * Announces the connection when the packet closes it.
  *
- * Context: softirq or process context, the caller holds a reference to @cp.
+ * Context: softirq or process context, under RCU, the caller holds a reference
+ * to @cp.
  */
 void ip_vs_sync_reply(struct ip_vs_conn *cp)
 {
-	struct ip_vs_sync_net *sync = &cp->ipvs->sync;
 	u16 told = READ_ONCE(cp->sync.state);
 	struct ip_vs_sync_master *m;
 	struct ip_vs_sync_view v;
 	unsigned long next;
 
 	/* Most replies end here */
-	if (likely(cp->state == told) || told == IP_VS_SYNC_NEVER ||
-	    !rcu_access_pointer(sync->master))
+	if (likely(cp->state == told) || told == IP_VS_SYNC_NEVER)
 		return;
-	rcu_read_lock();
-	m = rcu_dereference(sync->master);
-	if (m) {
-		conn_view(cp, atomic_read(&cp->in_pkts), &v);
-		if (ip_vs_sync_reply_due(&v, &next))
-			conn_due(m, cp, &v, next);
-	}
-	rcu_read_unlock();
+	m = rcu_dereference(cp->ipvs->sync.master);
+	if (!m)
+		return;
+	v = conn_view(cp, atomic_read(&cp->in_pkts));
+	if (ip_vs_sync_reply_due(&v, &next))
+		conn_due(m, cp, &v, next);
 }
 
 /**
@@ -400,7 +440,7 @@ void ip_vs_sync_conn_extended(struct ip_vs_conn *cp)
 	m = rcu_dereference(sync->master);
 	if (!m)
 		goto out;
-	conn_view(cp, atomic_read(&cp->in_pkts), &v);
+	v = conn_view(cp, atomic_read(&cp->in_pkts));
 	if (ip_vs_sync_extended_due(&v, &next) &&
 	    !left_to_template(&sync->knobs, cp))
 		conn_mark(m, cp, &v, next);
@@ -422,12 +462,10 @@ out:
 bool ip_vs_sync_renew(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 {
 	const struct ip_vs_sync_knobs *k = &cp->ipvs->sync.knobs;
-	struct ip_vs_sync_rules rules;
-	struct ip_vs_sync_view v;
+	struct ip_vs_sync_view v = conn_view(cp, atomic_read(&cp->in_pkts));
+	struct ip_vs_sync_rules rules = read_rules(k);
 	unsigned long next;
 
-	read_rules(k, &rules);
-	conn_view(cp, atomic_read(&cp->in_pkts), &v);
 	v.left = true;
 	if (likely(!ip_vs_sync_lease_due(&rules, &v, &next)) ||
 	    left_to_template(k, cp))
@@ -456,7 +494,7 @@ bool ip_vs_sync_tell(struct ip_vs_sync_master *m, struct ip_vs_conn *cp)
 	enum mark mark;
 
 	do {
-		conn_view(cp, atomic_read(&cp->in_pkts), &v);
+		v = conn_view(cp, atomic_read(&cp->in_pkts));
 		v.left = true;
 		if (v.phase == IP_VS_SYNC_HELD ||
 		    left_to_template(&cp->ipvs->sync.knobs, cp))
