@@ -11,6 +11,9 @@ has to come before the ring is full. It counts IPv4 records of version 1 as
             have gone, as good as the half of it: without this one, or one
             soon after, a backup would forget the flow
     again   all others
+
+and bytes of what the stock engine does not send: control messages with their
+headers, trailers.
 """
 
 import collections
@@ -53,6 +56,7 @@ class Meter:
         self.frame = 0
         self.flows = {}         # (time, state, timeout) of the last record
         self.counts = collections.Counter()     # of (kind, class)
+        self.control = self.trailers = 0        # bytes
 
     def read(self):
         """Count what has come since the last call."""
@@ -75,6 +79,7 @@ class Meter:
     def message(self, data, now):
         # A control message has no records
         if not data[0] and data[5] == 2:
+            self.control += HEADERS + len(data)
             return
         if data[0] or data[5] != 1:
             raise ValueError('not a message of version 1')
@@ -97,3 +102,4 @@ class Meter:
             kind = 'template' if flags & TEMPLATE else \
                 PROTOCOLS.get(protocol, str(protocol))
             self.counts[kind, what] += 1
+        self.trailers += len(data) - pos
