@@ -1033,21 +1033,24 @@ static void tx_encode(struct ip_vs_sync_tx *tx)
 		ip_vs_sync_history_add(h, bucket);
 }
 
-/* Send all that is pending */
+/* Send all that is pending now. Sending adds to the backlog when it has to
+ * wait, and on a link that is too slow it always has to. That is left to the
+ * next flush, or this one would not end, and requests and HELLOs would wait for
+ * good. At stop sending does not wait.
+ */
 static void tx_flush(struct ip_vs_sync_tx *tx)
 {
+	unsigned long left;
+
 	tx_take(tx);
 	tx_open(tx, READ_ONCE(tx->ipvs->sync.knobs.version));
-	/* Sending adds to the backlog when it has to wait */
-	while (tx->backlog) {
-		while (tx->backlog) {
-			tx_encode(tx);
-			cond_resched();
-		}
-		tx_send(tx);
+	for (left = tx->backlog_len; left && tx->backlog; left--) {
+		tx_encode(tx);
+		cond_resched();
 	}
+	tx_send(tx);
 	if (tx->held)
-		WRITE_ONCE(tx->held, 0);
+		WRITE_ONCE(tx->held, tx->backlog_len);
 }
 
 /* Does one of the CPUs have so many waiting? */
@@ -1074,7 +1077,7 @@ static void tx_doze(struct ip_vs_sync_tx *tx, int doze, unsigned int many,
 	 * and before the look at the lists, see tx_wake().
 	 */
 	smp_store_mb(tx->doze, doze);
-	if (!tx_waiting(tx, many) && !READ_ONCE(tx->heard) &&
+	if (!tx->backlog && !tx_waiting(tx, many) && !READ_ONCE(tx->heard) &&
 	    !kthread_should_stop()) {
 		schedule_timeout(timeout);
 		ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_WAKEUPS], 1);
@@ -1296,7 +1299,7 @@ int ip_vs_sync_tx_thread(void *data)
 		if (READ_ONCE(tx->heard))
 			ip_vs_sync_answer(tx);
 		passes = ip_vs_sync_walk_passes(&tx->master->walk);
-		if (tx_waiting(tx, 1)) {
+		if (tx->backlog || tx_waiting(tx, 1)) {
 			/* Who asked waits for the answer, and so do others who
 			 * might ask for the same.
 			 */

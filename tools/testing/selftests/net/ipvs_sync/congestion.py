@@ -15,6 +15,7 @@ import time
 
 import lib
 from lib import HOLE, VIP, World, check, equal, soon
+from wire import Asker
 
 DNS = f'{VIP}:53'
 
@@ -102,6 +103,34 @@ def test_full_latest():
         equal({r.state for r in told}, {lib.wire.TCP_CLOSE_WAIT})
         for flow in flows:
             equal(w.backup.state(flow), 'CLOSE_WAIT')
+
+
+def test_overload():
+    """On a link that is always too slow HELLOs go on, requests are read"""
+    with Link(sock_size=4096) as w:
+        ear = w.tap()
+        hello, *_ = soon(lambda: ear.read(control=True), 'a HELLO')
+        asker = Asker(w.backup, hello)
+        # Some 40 connections every 75 ms; a rate would free the socket
+        w.master.run('tc', 'qdisc', 'replace', 'dev', 'sync', 'root', 'netem',
+                     'slot', '75ms', '75ms', 'packets', '1', 'limit', '9999')
+        flows = []
+
+        def load(seconds):
+            for _ in range(seconds * 10):
+                flows.extend(w.burst(80))
+                time.sleep(0.1)
+        load(5)
+        check(w.count('send_blocked') > 0, 'the socket is not full')
+        hellos, joins = w.count('hellos'), w.count('joins')
+        asker.join(1, hello.seq)
+        load(15)
+        check(w.missing(flows) > 500, 'the link is fast enough')
+        check(w.count('hellos') > hellos, 'no HELLO')
+        check(w.count('joins') > joins, 'no request was read')
+        w.unblock()
+        soon(lambda: not w.missing(flows), 'all arrive', 20)
+        equal(w.count('waiting'), 0)
 
 
 def test_down():
