@@ -74,6 +74,8 @@ struct task_struct;
  * @IP_VS_SYNC_TX_WAITING_MAX:	most that waited when the thread came to look
  * @IP_VS_SYNC_TX_SINCE:	milliseconds since the last message, or
  *				%IP_VS_SYNC_NONE
+ * @IP_VS_SYNC_TX_UNDELETED:	connections gone early and not told to be: too
+ *				many at once, or version 0
  * @IP_VS_SYNC_TX_STATS:	number of the above; each is an attribute, less
  *				1, of a master thread in netlink: add behind
  *				the last only, there
@@ -104,6 +106,7 @@ enum ip_vs_sync_tx_count {
 	IP_VS_SYNC_TX_WAITING,
 	IP_VS_SYNC_TX_WAITING_MAX,
 	IP_VS_SYNC_TX_SINCE,
+	IP_VS_SYNC_TX_UNDELETED,
 	IP_VS_SYNC_TX_STATS
 };
 
@@ -218,6 +221,8 @@ enum ip_vs_sync_doze {
  * @graves_tail: where the next one is linked to @graves
  * @kept:	the last DELETEs, a ring by their number
  * @buf:	a control message
+ * @n_graves:	connections in @graves
+ * @undeleted:	connections that died early and were left to the lease
  *
  * All CPUs read the first part, when a connection is gone.
  */
@@ -248,6 +253,8 @@ struct ip_vs_sync_stream {
 		u8			*buf;
 	} kept[IP_VS_SYNC_KEPT];
 	u8				buf[IP_VS_SYNC_CONTROL_MAX];
+	unsigned long			n_graves;
+	unsigned long			undeleted;
 };
 
 /**

@@ -55,6 +55,7 @@ void ip_vs_sync_tx_stats(const struct ip_vs_sync_tx *tx, u64 *stats)
 	stats[IP_VS_SYNC_TX_WAITING_MAX] = READ_ONCE(tx->waiting_max);
 	stats[IP_VS_SYNC_TX_SINCE] = since(stats[IP_VS_SYNC_TX_MESSAGES],
 					   READ_ONCE(tx->last_message));
+	stats[IP_VS_SYNC_TX_UNDELETED] = READ_ONCE(tx->stream.undeleted);
 }
 
 /**
@@ -133,6 +134,7 @@ static const char * const tx_names[IP_VS_SYNC_TX_STATS] = {
 	[IP_VS_SYNC_TX_WAITING]		= "waiting",
 	[IP_VS_SYNC_TX_WAITING_MAX]	= "waiting_max",
 	[IP_VS_SYNC_TX_SINCE]		= "since_message_ms",
+	[IP_VS_SYNC_TX_UNDELETED]	= "undeleted",
 };
 
 static const char * const rx_names[IP_VS_SYNC_RX_STATS] = {

@@ -697,22 +697,82 @@ static void tx_free(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp)
 	ip_vs_sync_add(&tx->counts[IP_VS_SYNC_TX_EXPIRED], 1);
 }
 
-/* Free the dead in the backlog while it can not be sent, so that a link that
- * is down costs no more memory than the connections that are alive.
+/* Free one that died early, backups are left to the lease */
+static void tx_undeleted(struct ip_vs_sync_stream *s, struct ip_vs_conn *cp)
+{
+	call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+	ip_vs_sync_add(&s->undeleted, 1);
+}
+
+/* A connection that died early waits to be told gone, until it is its turn at
+ * the pace. As many wait as the thread remembers records, or whole tables of
+ * the dead would stay in memory: more are left to the lease.
+ */
+static void tx_grave(struct ip_vs_sync_stream *s, struct ip_vs_conn *cp)
+{
+	if (s->n_graves >= s->history.records) {
+		tx_undeleted(s, cp);
+		return;
+	}
+	cp->sync.node.next = NULL;
+	*s->graves_tail = &cp->sync.node;
+	s->graves_tail = &cp->sync.node.next;
+	s->n_graves++;
+}
+
+/* Take the oldest out of its grave */
+static struct ip_vs_conn *tx_exhume(struct ip_vs_sync_stream *s)
+{
+	struct ip_vs_conn *cp = node_conn(s->graves);
+
+	s->graves = s->graves->next;
+	if (!s->graves)
+		s->graves_tail = &s->graves;
+	s->n_graves--;
+	return cp;
+}
+
+/* In a grave whose lease is over there is no news */
+static void tx_sift_graves(struct ip_vs_sync_stream *s)
+{
+	struct llist_node **link = &s->graves;
+	struct ip_vs_conn *cp;
+
+	while (*link) {
+		cp = node_conn(*link);
+		if (died_early(cp)) {
+			link = &cp->sync.node.next;
+		} else {
+			*link = cp->sync.node.next;
+			s->n_graves--;
+			call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
+		}
+		cond_resched();
+	}
+	s->graves_tail = link;
+}
+
+/* Free the dead while nothing can be sent, so that a link that is down costs no
+ * more memory than the connections that are alive, and some graves.
  */
 static void tx_sift(struct ip_vs_sync_tx *tx)
 {
 	struct llist_node **link = &tx->backlog;
 	struct ip_vs_conn *cp;
+	int bits;
 
+	tx_sift_graves(&tx->stream);
 	tx_take(tx);
 	while (*link) {
 		cp = node_conn(*link);
-		if (atomic_read(&cp->sync.bits) & IP_VS_SYNC_DEAD) {
+		bits = atomic_read(&cp->sync.bits);
+		if (bits & IP_VS_SYNC_DEAD) {
 			*link = (*link)->next;
 			tx->backlog_len--;
-			tx_disown(tx, cp, 0);
-			tx_free(tx, cp);
+			if (tx_disown(tx, cp, bits))
+				tx_grave(&tx->stream, cp);
+			else
+				tx_free(tx, cp);
 		} else {
 			link = &(*link)->next;
 		}
@@ -729,7 +789,6 @@ static void tx_sift(struct ip_vs_sync_tx *tx)
 static struct ip_vs_conn *tx_next(struct ip_vs_sync_tx *tx)
 {
 	struct ip_vs_conn *cp = node_conn(tx->backlog);
-	struct ip_vs_sync_stream *s = &tx->stream;
 	int bits;
 
 	tx->backlog = tx->backlog->next;
@@ -740,13 +799,10 @@ static struct ip_vs_conn *tx_next(struct ip_vs_sync_tx *tx)
 	bits = atomic_fetch_andnot(IP_VS_SYNC_PENDING, &cp->sync.bits);
 	if (!(bits & IP_VS_SYNC_DEAD))
 		return cp;
-	if (tx_disown(tx, cp, bits)) {
-		cp->sync.node.next = NULL;
-		*s->graves_tail = &cp->sync.node;
-		s->graves_tail = &cp->sync.node.next;
-	} else {
+	if (tx_disown(tx, cp, bits))
+		tx_grave(&tx->stream, cp);
+	else
 		tx_free(tx, cp);
-	}
 	return NULL;
 }
 
@@ -1185,17 +1241,11 @@ void ip_vs_sync_delete_again(struct ip_vs_sync_tx *tx, const u8 *buf,
 	tx_numbered(tx);
 }
 
-/* Free those that died early, the lease is left to them */
+/* Free those that died early, they are left to the lease */
 static void tx_abandon(struct ip_vs_sync_stream *s)
 {
-	struct ip_vs_conn *cp;
-
-	while (s->graves) {
-		cp = node_conn(s->graves);
-		s->graves = s->graves->next;
-		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
-	}
-	s->graves_tail = &s->graves;
+	while (s->graves)
+		tx_undeleted(s, tx_exhume(s));
 }
 
 /* Tell of those that died early, as many as the pace allows */
@@ -1227,9 +1277,7 @@ static void tx_bury(struct ip_vs_sync_tx *tx)
 			continue;
 		}
 		s->tokens--;
-		s->graves = s->graves->next;
-		if (!s->graves)
-			s->graves_tail = &s->graves;
+		tx_exhume(s);
 		call_rcu(&cp->rcu_head, ip_vs_conn_rcu_free);
 		cond_resched();
 	}

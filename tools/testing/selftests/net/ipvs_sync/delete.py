@@ -127,6 +127,42 @@ def test_pace():
         equal(w.master.count('master.deleted'), 600)
 
 
+def test_too_many():
+    """Of more than sync_repair at a time the rest is left to its timeout"""
+    with Told() as w:
+        w.master.stop('master')
+        w.master.sysctl(sync_repair=256, sync_pace=1000)
+        w.master.start('master')
+        w.in_sync()
+        flows = w.told(1000)
+        w.master.ipvsadm(f'-d -u {DNS} -r {HOLE}:53')
+        for flow in flows:
+            flow.send()
+        soon(lambda: w.master.count('master.undeleted') +
+             w.master.count('master.deleted') == 1000, 'each is counted', 3)
+        # Some go before the last one has come.
+        deleted = w.master.count('master.deleted')
+        check(256 <= deleted <= 600, f'{deleted} are told gone')
+        soon(lambda: w.missing(flows) == deleted, 'they go')
+        stays(lambda: w.missing(flows) == deleted, 'the rest')
+
+
+def test_down():
+    """What dies while the link is down goes when it is up"""
+    with Told() as w:
+        flows = w.told(100)
+        w.master.ip('link set sync down')
+        w.burst(1)              # a message that has to wait
+        time.sleep(2)
+        w.master.ipvsadm(f'-d -u {DNS} -r {HOLE}:53')
+        for flow in flows:
+            flow.send()
+        time.sleep(10)
+        w.master.ip('link set sync up')
+        soon(lambda: not kept(w, flows), 'they go')
+        equal(w.master.count('master.undeleted'), 0)
+
+
 def test_expiry():
     """What dies in its time is not told to be gone"""
     with Told() as w:
