@@ -20,6 +20,8 @@
 /* Between HELLOs in milliseconds, at rest and during a pass */
 #define HELLO_INTERVAL		1000
 #define HELLO_INTERVAL_PASS	100
+/* Bytes of an IPv4 key in a DELETE, IPv6 takes more */
+#define KEY_USUAL		16
 /* Requests that are read in one go */
 #define ANSWERS_MAX		64
 
@@ -147,14 +149,19 @@ static bool repair(struct ip_vs_sync_tx *tx, u32 seq)
 	struct ip_vs_sync_past past;
 	struct ip_vs_conn *cp;
 	bool done = true;
+	unsigned int len;
 	u32 bucket;
 
 	if (ip_vs_sync_tokens(tx) <= 0)
 		return false;
+	/* Even a message without anything to tell takes time to look for */
+	s->tokens--;
 	if (s->kept[seq % IP_VS_SYNC_KEPT].buf &&
 	    s->kept[seq % IP_VS_SYNC_KEPT].seq == seq) {
+		len = s->kept[seq % IP_VS_SYNC_KEPT].len;
+		s->tokens -= len / KEY_USUAL;
 		ip_vs_sync_delete_again(tx, s->kept[seq % IP_VS_SYNC_KEPT].buf,
-					s->kept[seq % IP_VS_SYNC_KEPT].len);
+					len);
 		return true;
 	}
 	if (!ip_vs_sync_history_find(&s->history, seq, &past))
@@ -227,9 +234,11 @@ static enum ip_vs_sync_reject answer_nack(struct ip_vs_sync_tx *tx,
 			s->hello = jiffies;
 			seq = h->oldest;
 		}
-		for (; !ip_vs_sync_before(ranges[i].last, seq); seq++)
+		for (; !ip_vs_sync_before(ranges[i].last, seq); seq++) {
 			if (!repair(tx, seq) || !note_fill(s, seq))
 				return IP_VS_SYNC_OK;
+			cond_resched();
+		}
 	}
 	return IP_VS_SYNC_OK;
 }

@@ -13,7 +13,7 @@ import time
 import lib
 import wire
 from lib import CLIENT, Crowd, HOLE, VIP, World, check, equal, soon, stays
-from wire import Record, Speaker
+from wire import Asker, Record, Speaker
 
 DNS, WEB = f'{VIP}:53', f'{VIP}:80'
 OTHER = '10.2.0.10'
@@ -145,6 +145,30 @@ def test_too_many():
         check(256 <= deleted <= 600, f'{deleted} are told gone')
         soon(lambda: w.missing(flows) == deleted, 'they go')
         stays(lambda: w.missing(flows) == deleted, 'the rest')
+
+
+def test_again_pace():
+    """A flood of requests for DELETEs is answered at sync_pace, too"""
+    with Told('--sync-maxlen', '60') as w:
+        flows = w.told(200)
+        w.master.ipvsadm(f'-d -u {DNS} -r {HOLE}:53')
+        for flow in flows:
+            flow.send()
+        soon(lambda: not w.backup.conns(), 'they go')
+        # Two keys each
+        told = w.deletes()
+        check(len(told) >= 100, f'only {len(told)} DELETEs')
+        w.master.sysctl(sync_pace=1000)
+        time.sleep(1)
+        asker = Asker(w.backup, told[-1])
+        start = time.monotonic()
+        for _ in range(20):
+            asker.nack(told[-1].seq, (told[0].seq, told[-1].seq))
+        soon(lambda: w.master.count('master.nacks') == 20, 'all are read')
+        # A tenth of a second's worth may go at once.
+        most = 100 + 1000 * (time.monotonic() - start)
+        keys = sum(len(m.says['keys']) for m in w.deletes())
+        check(0 < keys <= most, f'{keys} keys, {most:.0f} are allowed')
 
 
 def test_down():
