@@ -1309,9 +1309,16 @@ static long tx_timeout(const struct ip_vs_sync_tx *tx)
  */
 void ip_vs_sync_rouse(struct ip_vs_sync_tx *tx)
 {
+	/* The walk goes on while the threads are stopped. One that dozes when
+	 * doze is taken away from it has not ended by then, but may before it
+	 * is woken. A task is freed a grace period after its end, so until this
+	 * is over it is there.
+	 */
+	rcu_read_lock();
 	/* Before the read of doze, as a mark is, see tx_wake() */
 	smp_store_mb(tx->heard, true);
 	tx_wake(tx, IP_VS_SYNC_GATHER);
+	rcu_read_unlock();
 }
 
 /* Woken by the socket: there is a request in it, or room */
