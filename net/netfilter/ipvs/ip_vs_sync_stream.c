@@ -115,7 +115,8 @@ long ip_vs_sync_tokens(struct ip_vs_sync_tx *tx)
 	long pace = READ_ONCE(tx->ipvs->sync.knobs.pace);
 	struct ip_vs_sync_stream *s = &tx->stream;
 	unsigned long now = jiffies;
-	unsigned long gone = min(now - s->refilled, (unsigned long)HZ);
+	/* No more is kept anyway; a second's worth does not fit 32 bits */
+	unsigned long gone = min(now - s->refilled, max(HZ / 10UL, 1UL));
 
 	s->refilled = now;
 	s->tokens = min(s->tokens + (long)gone * pace / HZ, pace / 10);
