@@ -594,6 +594,7 @@ int ip_vs_sync_tx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,
 int ip_vs_sync_group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
 			  struct sockaddr_storage *ss);
 int ip_vs_sync_sock_ready(struct socket *sock, int ifindex);
+void ip_vs_sync_sock_forget(struct socket *sock);
 int ip_vs_sync_sock_request(struct socket *sock, u8 *buf, unsigned int len,
 			    int *ttl);
 int ip_vs_sync_rx_sock(struct net *net, const struct ipvs_sync_daemon_cfg *c,

@@ -203,7 +203,8 @@ int ip_vs_sync_group_addr(const struct ipvs_sync_daemon_cfg *c, int id,
  * @ttl:	set to its TTL or hop limit
  *
  * Context: process, does not wait.
- * Return: bytes of the datagram, below 0 when there is none.
+ * Return: bytes of the datagram, -EAGAIN when there is none, another error when
+ *	there may be more.
  */
 int ip_vs_sync_sock_request(struct socket *sock, u8 *buf, unsigned int len,
 			    int *ttl)
@@ -223,6 +224,20 @@ int ip_vs_sync_sock_request(struct socket *sock, u8 *buf, unsigned int len,
 	*ttl = control.header.cmsg_len == CMSG_LEN(sizeof(int)) ?
 	       *(int *)CMSG_DATA(&control.header) : 0;
 	return ret;
+}
+
+/**
+ * ip_vs_sync_sock_forget() - drop what the network says of sent messages
+ * @sock:	of a master thread
+ *
+ * RECVERR, which is there for the errors of sending, also has each ICMP error
+ * queued, in the room that requests need.
+ *
+ * Context: process.
+ */
+void ip_vs_sync_sock_forget(struct socket *sock)
+{
+	skb_queue_purge(&sock->sk->sk_error_queue);
 }
 
 /**

@@ -305,12 +305,14 @@ void ip_vs_sync_answer(struct ip_vs_sync_tx *tx)
 
 	/* Before the socket is read: what comes later sets it again */
 	smp_store_mb(tx->heard, false);
+	ip_vs_sync_sock_forget(tx->sock);
 	for (i = 0; i < ANSWERS_MAX; i++) {
 		len = ip_vs_sync_sock_request(tx->sock, s->buf, sizeof(s->buf),
 					      &ttl);
-		if (len < 0)
+		if (len == -EAGAIN)
 			return;
-		if (!s->instance)
+		/* Nothing says that no request is behind an error */
+		if (len < 0 || !s->instance)
 			continue;
 		why = answer(tx, s->buf, len, ttl);
 		if (why)

@@ -8,6 +8,8 @@
 """
 
 import re
+import socket
+import struct
 import time
 
 import lib
@@ -550,6 +552,40 @@ def test_count():
         equal(w.backup.count('backup.restarts'), 2)
         equal(len(speaker.heard(wire.JOIN)), 2)
         equal(w.backup.ready(), 'in-sync')
+
+
+def unreachable(message):
+    """An ICMP error: nobody listens to what a Tap has heard."""
+    udp = struct.pack('!4H', message.sport, message.port, 8, 0)
+    sent = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 28, 0, 0, 1, 17, 0,
+                       socket.inet_aton(message.source),
+                       socket.inet_aton(wire.GROUP)) + udp
+    words = struct.unpack(f'!{len(sent) // 2}H', sent)
+    total = 0x0303 + sum(words)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return struct.pack('!BBHI', 3, 3, total ^ 0xffff, 0) + sent
+
+
+def test_icmp():
+    """Errors that the network returns do not make a master deaf"""
+    with World() as w:
+        ear = w.tap()
+        w.start()
+        hello, *_ = soon(lambda: ear.read(control=True), 'a HELLO')
+        asker = Asker(w.backup, hello)
+        with w.backup, socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                                     socket.IPPROTO_ICMP) as sock:
+            for _ in range(1000):
+                sock.sendto(unreachable(hello), (w.master.sync, 0))
+        time.sleep(2)
+        before = w.master.count('master.joins')
+        # More than one has to fit.
+        with lib.undisturbed():
+            for _ in range(20):
+                asker.join(1, hello.seq)
+        soon(lambda: w.master.count('master.joins') == before + 20,
+             'all requests are read')
 
 
 if __name__ == '__main__':
