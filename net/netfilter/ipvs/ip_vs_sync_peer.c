@@ -25,6 +25,12 @@
 #define STALE_INTERVALS		3
 /* And is forgotten after so long, in jiffies */
 #define FORGET			(60 * HZ)
+/* What is that long ago, in jiffies, stays that long ago: where jiffies have 32
+ * bits it would be in the future some day. To see to that a thread looks at its
+ * peers after so long at the latest.
+ */
+#define LONG_AGO		MAX_JIFFY_OFFSET
+#define POLL_MAX		(3600L * HZ)
 /* A table that does not agree in number is asked for so often; what is wrong
  * then is not the way it came, but that some of it is refused here.
  */
@@ -395,6 +401,19 @@ static void peer_poll(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
 						    peer->w.base, &t));
 }
 
+/* Keep times that are past in the past, see LONG_AGO */
+static void peer_age(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
+{
+	struct ip_vs_sync_held *held;
+	unsigned long now = jiffies;
+
+	held = &rx->ipvs->sync.held[peer->by & HELD_MASK];
+	if (now - peer->heard > LONG_AGO)
+		WRITE_ONCE(peer->heard, now - LONG_AGO);
+	if (time_after(now, held->alive))
+		WRITE_ONCE(held->alive, now);
+}
+
 /**
  * ip_vs_sync_peer_poll() - ask for what is missed
  * @rx:	the thread
@@ -404,13 +423,14 @@ static void peer_poll(struct ip_vs_sync_rx *rx, struct ip_vs_sync_peer *peer)
  */
 long ip_vs_sync_peer_poll(struct ip_vs_sync_rx *rx)
 {
-	long left = MAX_SCHEDULE_TIMEOUT;
 	struct ip_vs_sync_peer *peer;
+	long left = POLL_MAX;
 	unsigned long when;
 	int i;
 
 	for (i = 0; i < IP_VS_SYNC_PEERS_MAX && rx->peers[i]; i++) {
 		peer = rx->peers[i];
+		peer_age(rx, peer);
 		/* The dead do not answer */
 		if (time_after(jiffies, peer->heard + FORGET / 2))
 			continue;
