@@ -149,7 +149,7 @@ static int master_thread_init(struct netns_ipvs *ipvs,
 	tx->ifindex = dev->ifindex;
 	tx->group_len = ip_vs_sync_group_addr(&m->cfg, id, &tx->group);
 	ret = ip_vs_sync_tx_init(tx, m->cfg.sync_maxlen, m->cfg.syncid) ?:
-	      ip_vs_sync_stream_init(tx, instance, by, m->cfg.mcast_ttl) ?:
+	      ip_vs_sync_stream_init(tx, instance, by | id, m->cfg.mcast_ttl) ?:
 	      ip_vs_sync_tx_sock(ipvs->net, &m->cfg, dev, buf_size,
 				 &tx->sock);
 	if (ret)
@@ -193,7 +193,8 @@ static int master_start(struct netns_ipvs *ipvs,
 		return -ENOMEM;
 	m->cfg = *c;
 	m->threads = threads;
-	by = IP_VS_SYNC_BY_MASTER | ++ipvs->sync.masters;
+	by = IP_VS_SYNC_BY_MASTER |
+	     ++ipvs->sync.masters * IP_VS_SYNC_PORTS_MAX;
 	do
 		instance = get_random_u32();
 	while (!instance);

@@ -23,7 +23,8 @@ struct task_struct;
 #define IP_VS_SYNC_PORTS_MAX	64
 
 /* Who told a connection last, see struct ip_vs_sync_conn: nobody; the master of
- * this namespace, by a number of its own; or a stream that a backup hears.
+ * this namespace, by a number of its own, a multiple of %IP_VS_SYNC_PORTS_MAX,
+ * and that of the thread; or a stream that a backup hears.
  */
 #define IP_VS_SYNC_BY_NOBODY	0
 #define IP_VS_SYNC_BY_MASTER	0x80000000
@@ -200,7 +201,8 @@ enum ip_vs_sync_doze {
  * struct ip_vs_sync_stream - what makes messages of a master thread complete
  * @instance:	number of the master daemon, the same for all its threads; 0 if
  *		messages are not numbered
- * @by:		%IP_VS_SYNC_BY_MASTER and a number no master had before
+ * @by:		%IP_VS_SYNC_BY_MASTER, a number no master had before and the
+ *		thread's
  * @maxlen:	most bytes of a message
  * @ttl_min:	least TTL of a request
  * @history:	what was in which message

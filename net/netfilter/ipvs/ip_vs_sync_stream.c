@@ -29,7 +29,7 @@
  * ip_vs_sync_stream_init() - prepare a stream
  * @tx:		the thread
  * @instance:	number of the daemon, not 0
- * @by:		%IP_VS_SYNC_BY_MASTER and the daemon's number here
+ * @by:		%IP_VS_SYNC_BY_MASTER, the daemon's number here and the thread's
  * @ttl:	TTL of messages
  *
  * Context: process, may sleep.

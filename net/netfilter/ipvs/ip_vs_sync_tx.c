@@ -525,10 +525,32 @@ void ip_vs_sync_conn_init(struct ip_vs_conn *cp)
 	atomic_set(&cp->sync.bits, 0);
 }
 
-/* Would a backup that was told of the connection keep it now, for long? */
+/* ip_vs_check_template() leaves this of a template that lost its server */
+static bool is_invalid_template(const struct ip_vs_conn *cp)
+{
+	return cp->flags & IP_VS_CONN_F_TEMPLATE && !cp->cport &&
+	       cp->vport == htons(0xffff);
+}
+
+/* Would a backup that was told of the connection keep it now, for long? It does
+ * not know an invalid template by that name.
+ */
 static bool died_early(const struct ip_vs_conn *cp)
 {
+	if (is_invalid_template(cp))
+		return false;
 	return (long)(READ_ONCE(cp->sync.until) - jiffies) > DELETE_SLACK;
+}
+
+/* The thread that told a connection, which conn_thread() does not find when the
+ * ports have changed since.
+ * Return: NULL if it is none of this master's.
+ */
+static struct ip_vs_sync_tx *by_thread(struct ip_vs_sync_master *m, u32 by)
+{
+	u32 id = by % IP_VS_SYNC_PORTS_MAX;
+
+	return id < m->threads && m->tx[id].stream.by == by ? &m->tx[id] : NULL;
 }
 
 /**
@@ -549,8 +571,8 @@ void ip_vs_sync_conn_lost(struct ip_vs_conn *cp, u32 by)
 	}
 	rcu_read_lock();
 	m = rcu_dereference(cp->ipvs->sync.master);
-	tx = m ? conn_thread(m, cp) : NULL;
-	if (tx && tx->stream.by == by)
+	tx = m ? by_thread(m, by) : NULL;
+	if (tx)
 		this_cpu_inc(tx->queue->gone);
 	rcu_read_unlock();
 }
@@ -567,10 +589,8 @@ static bool conn_bury(struct ip_vs_conn *cp, u32 by)
 
 	rcu_read_lock();
 	m = rcu_dereference(cp->ipvs->sync.master);
-	if (!m)
-		goto out;
-	tx = conn_thread(m, cp);
-	if (tx->stream.by != by)
+	tx = m ? by_thread(m, by) : NULL;
+	if (!tx)
 		goto out;
 	q = get_cpu_ptr(tx->queue);
 	this_cpu_inc(tx->queue->gone);
@@ -665,7 +685,7 @@ static void tx_own(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp, u32 seq)
 	WRITE_ONCE(cp->sync.seq, seq);
 	by = xchg(&cp->sync.by, s->by);
 	if (by != s->by) {
-		ip_vs_sync_peer_lost(tx->ipvs, by);
+		ip_vs_sync_conn_lost(cp, by);
 		WRITE_ONCE(s->told, s->told + 1);
 	}
 	/* It dies on another CPU, which may have come too early to see that.
@@ -686,7 +706,7 @@ static bool tx_disown(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp, int bits)
 	if (by == s->by)
 		WRITE_ONCE(s->told, s->told - 1);
 	else
-		ip_vs_sync_peer_lost(tx->ipvs, by);
+		ip_vs_sync_conn_lost(cp, by);
 	return bits & IP_VS_SYNC_BURIED ||
 	       (by == s->by && s->instance && died_early(cp));
 }
@@ -838,13 +858,6 @@ static void tx_lifetime(const struct ip_vs_conn *cp,
 		left = max(left, min(ip_vs_sync_early(late), timeout));
 		rec->timeout = DIV_ROUND_UP(left, HZ);
 	}
-}
-
-/* ip_vs_check_template() leaves this of a template that lost its server */
-static bool is_invalid_template(const struct ip_vs_conn *cp)
-{
-	return cp->flags & IP_VS_CONN_F_TEMPLATE && !cp->cport &&
-	       cp->vport == htons(0xffff);
 }
 
 /* What a connection is now. Called under RCU.

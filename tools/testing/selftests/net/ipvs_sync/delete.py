@@ -187,6 +187,34 @@ def test_down():
         equal(w.master.count('master.undeleted'), 0)
 
 
+def test_template_threads():
+    """An invalid template is not counted any more by who told it"""
+    # Many threads, so that one that lost what it had not told shows
+    with Told() as w:
+        for ns, role in (w.master, 'master'), (w.backup, 'backup'):
+            ns.stop(role)
+            ns.sysctl(sync_ports=64)
+        w.start()
+        virtual = f'{VIP}:81'
+        w.service(f'-A -u {virtual} -s rr -p 300',
+                  f'-a -u {virtual} -r {HOLE}:81 -m')
+        w.master.sysctl(expire_quiescent_template=1)
+        flows = [w.flow('udp', dst=virtual, client=f'10.1.66.{i}')
+                 for i in range(1, 6)]
+        for flow in flows:
+            flow.send()
+        soon(lambda: len(w.backup.conns()) == 10, 'all arrive')
+        w.master.ipvsadm(f'-d -u {virtual} -r {HOLE}:81',
+                         f'-a -u {virtual} -r {OTHER}:81 -m')
+        for flow in flows:
+            flow.send(times=2)
+        soon(lambda: [c.server for c in w.backup.conns()] ==
+             [f'{OTHER}:81'] * 10, 'they go to the other')
+        time.sleep(2)
+        equal(len(w.master.conns()), 10)
+        equal(w.backup.ready_value('connections_there'), 10)
+
+
 def test_expiry():
     """What dies in its time is not told to be gone"""
     with Told() as w:
