@@ -10,7 +10,10 @@
 #include <linux/tracepoint.h>
 #include <net/ip_vs.h>
 
-/* An address with its port, as "%pISpc" prints it */
+/* An address with its port, as "%pISpc" prints it. For that it has to be
+ * aligned to 4 bytes, which an array of bytes is not by itself: these stand
+ * behind fields of that size.
+ */
 #define IP_VS_SYNC_END(name)						\
 	__array(u8, name, sizeof(struct sockaddr_in6))
 
@@ -19,12 +22,12 @@ DECLARE_EVENT_CLASS(ip_vs_sync_conn,
 		    TP_ARGS(cp, is_new),
 		    TP_STRUCT__entry(__field(u32, netns)
 				     __field(u32, flags)
-				     __field(u16, protocol)
-				     __field(u16, state)
-				     __field(bool, is_new)
 				     IP_VS_SYNC_END(client)
 				     IP_VS_SYNC_END(vip)
-				     IP_VS_SYNC_END(server)),
+				     IP_VS_SYNC_END(server)
+				     __field(u16, protocol)
+				     __field(u16, state)
+				     __field(bool, is_new)),
 		    TP_fast_assign(put_client(cp, __entry->client);
 				   put_vip(cp, __entry->vip);
 				   put_server(cp, __entry->server);

@@ -114,6 +114,17 @@ def test_rejected():
         equal(told, [('state', '1'), ('version', '1'), ('truncated', '2')])
 
 
+def test_aligned():
+    """Addresses lie where every machine can read them"""
+    with Traced():
+        path = f'{TRACING}/events/ip_vs_sync/ip_vs_sync_announced/format'
+        with open(path, encoding='ascii') as file:
+            found = re.findall(r'u8 (client|vip|server)\[.*offset:(\d+);',
+                               file.read())
+        equal([what for what, _ in found], ['client', 'vip', 'server'])
+        equal([int(offset) % 4 for _, offset in found], [0] * 3)
+
+
 def test_off():
     """Nothing is traced when it is off"""
     with Traced() as w:
