@@ -129,11 +129,12 @@ static void conn_apply(struct ip_vs_sync_rx *rx, struct ip_vs_conn *cp,
 	cp->timeout = record_timeout(cp->ipvs, rec);
 	WRITE_ONCE(cp->sync.state, IP_VS_SYNC_NEVER);
 	WRITE_ONCE(cp->sync.pkts, threshold);
+	/* Together: a master here may tell it just now */
+	WRITE_ONCE(cp->sync.seq, rx->seq);
+	by = xchg(&cp->sync.by, rx->by);
 	spin_unlock_bh(&cp->lock);
 	atomic_set(&cp->in_pkts, threshold);
 
-	WRITE_ONCE(cp->sync.seq, rx->seq);
-	by = xchg(&cp->sync.by, rx->by);
 	if (by != rx->by) {
 		ip_vs_sync_conn_lost(cp, by);
 		ip_vs_sync_peer_held(cp->ipvs, rx->by);

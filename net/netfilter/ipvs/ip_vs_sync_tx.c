@@ -682,8 +682,13 @@ static void tx_own(struct ip_vs_sync_tx *tx, struct ip_vs_conn *cp, u32 seq)
 	struct ip_vs_sync_stream *s = &tx->stream;
 	u32 by;
 
+	/* Together: a backup here may hear of it just now, from another master,
+	 * and the number of one with the name of the other would last.
+	 */
+	spin_lock_bh(&cp->lock);
 	WRITE_ONCE(cp->sync.seq, seq);
 	by = xchg(&cp->sync.by, s->by);
+	spin_unlock_bh(&cp->lock);
 	if (by != s->by) {
 		ip_vs_sync_conn_lost(cp, by);
 		WRITE_ONCE(s->told, s->told + 1);
