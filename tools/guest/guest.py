@@ -71,7 +71,8 @@ FAULTS = re.compile('|'.join((
     r'(?<!pktgen: )\bWARNING:',
     r'\bOops\b',
     r'Internal error',
-    r'general protection',
+    # Not that of a program, behind which stands "ip:"
+    r'general protection fault(?! ip:)',
     r'rcu: INFO: .*stall',
     r'INFO: task .* blocked for more than',
     r'INFO: possible .* detected',
