@@ -215,6 +215,26 @@ def test_template_state():
              ['ASSURED'], 'the template is assured')
 
 
+def test_template_refresh():
+    """A packet of a connection with no news announces its template"""
+    with Sticky() as w:
+        w.persistent(f'-t {VIP}', '-p 300', port=':80')
+        w.sysctl(sync_refresh_period=20)
+        w.start()
+        flow, = w.clients(1)
+        w.server_of(flow, w.master)
+        time.sleep(15)
+        other = w.again(flow)
+        w.server_of(other, w.master)
+        # The template was told with the first one, this one 10 s ago
+        time.sleep(10)
+        ear = w.tap()
+        other.send('A')
+        time.sleep(1)
+        equal([r.flow() for r in ear.records()],
+              [('tcp', f'{flow.src}:0', f'{VIP}:80')])
+
+
 def test_template_counts():
     """A template counts as persistent, not as active or inactive"""
     with Sticky() as w:
